@@ -1,0 +1,1 @@
+"""`fleetctl`: the command line, a client of the HTTP API alone."""

@@ -1,0 +1,1 @@
+"""What the daemons are configured with: `fleet.conf`, the environment, flags."""

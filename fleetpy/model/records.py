@@ -1,0 +1,118 @@
+"""What stands in the registry: one pydantic model for each kind of value, written as JSON.
+
+Fields that a newer fleetpy added are ignored by an older one, never an error. A value that cannot be read at all
+raises `pydantic.ValidationError` from `Record.decode`; readers report it and skip it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from fleetpy.ids import Epoch, MachineID, SessionID, UnitHash, UnitUID
+from fleetpy.model.states import UnitGoal
+
+
+class Record(BaseModel):
+    """A value in the registry: frozen, JSON, open to fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def encode(self) -> bytes:
+        """The value's JSON, without the fields that are unset."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Read a value; raises `pydantic.ValidationError` when it is not one of ours."""
+        return cls.model_validate_json(value)
+
+
+class UnitRecord(Record):
+    """`units/<name>`: what a user wants of a unit. Written by the API alone."""
+
+    desired: UnitGoal
+    hash: UnitHash
+    restarted: str | None = None
+    """The stamp of the last `restart` asked for; each new stamp restarts the unit once."""
+    changed_at: datetime
+    changed_by: str
+    """Who asked for the last change, as far as the API can tell: a socket's peer or a certificate's subject."""
+
+
+class UnitFileRecord(Record):
+    """`unit-files/<hash>`: a unit file's canonical text, stored once however many units use it."""
+
+    text: str
+
+
+class MachineRecord(Record):
+    """`machines/<id>`: a live host. Its agent's lease holds it; its agent alone writes it."""
+
+    id: MachineID
+    session: SessionID
+    hostname: str
+    public_ip: str
+    metadata: dict[str, str] = {}
+    """From the agent's configuration; `MachineSettingsRecord.metadata` goes on top."""
+    version: str
+
+
+class MachineSettingsRecord(Record):
+    """`machine-settings/<id>`: what the operator set for a host, kept while the host is away."""
+
+    metadata: dict[str, str | None] = {}
+    """Values that replace or add to the agent's own; None hides the agent's own."""
+    cordoned: bool = False
+    """Takes no new units; keeps what it has."""
+    draining: bool = False
+    """Takes no new units, and what it has moves away."""
+
+
+class PlacementRecord(Record):
+    """`placements/<machine>/<name>`: this machine is to have this unit. Written by the leading scheduler alone."""
+
+    uid: UnitUID
+    hash: UnitHash
+    goal: UnitGoal
+    """`loaded` or `launched`."""
+    epoch: Epoch
+    restarted: str | None = None
+    """The unit's restart stamp; the agent restarts the unit once for each new one."""
+
+
+class StateRecord(Record):
+    """`states/<machine>/<name>`: what an agent made of a placement. Hangs on the agent's lease.
+
+    The key exists from before the agent first touches systemd for the unit until systemd has let go of it, so that
+    "no state is left" means "nothing of it runs here".
+    """
+
+    uid: UnitUID
+    epoch: Epoch
+    hash: UnitHash
+    goal: UnitGoal = UnitGoal.INACTIVE
+    """The last of the placement's wishes that the agent has carried out; `inactive` before the first."""
+    restarted: str | None = None
+    """The last restart stamp that was carried out."""
+    load: str = ""
+    active: str = ""
+    sub: str = ""
+    """systemd's own LoadState, ActiveState and SubState, as they are."""
+    result: str = ""
+    """systemd's Result property where the unit's type has one (`success`, `exit-code`, …)."""
+    since: datetime | None = None
+    """When the active state last changed, by the host's wall clock."""
+    refused: str | None = None
+    """Why this host will not have the unit at all (a unit of its own has the name); it goes elsewhere."""
+    problem: str | None = None
+    """What went wrong with the last thing the agent tried for this unit."""
+
+
+class LeaderRecord(Record):
+    """`scheduler/leader`: who leads. Its lease holds it; its create-revision fences every write of the leader."""
+
+    identity: str
+    since: datetime

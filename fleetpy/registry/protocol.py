@@ -1,0 +1,200 @@
+"""What fleetpy asks of a store: ordered keys, revisions, guarded transactions, leases and watches.
+
+The names are etcd's (v3 API). Two implementations are held to one contract by `tests/contract`: `MemoryRegistry`
+and `EtcdRegistry`. Keys are text, values are bytes; both are used as given, the prefix included (see `keys`).
+
+Every method may raise `UnavailableError` (or a subclass) when the store cannot be reached, is too slow, full, or
+refuses us. A transaction that raised it may or may not have been committed: read again before deciding again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from fleetpy.errors import LostRaceError, UnavailableError
+from fleetpy.ids import NO_LEASE, LeaseID, Revision
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+MAX_OPERATIONS = 128
+"""The most guards, and the most writes, of one transaction (etcd's default `--max-txn-ops`)."""
+
+NEWEST = Revision(0)
+"""Read at the newest revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key with its value, as it stands at `mod_revision`."""
+
+    key: str
+    value: bytes
+    create_revision: Revision
+    mod_revision: Revision
+    lease: LeaseID = NO_LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries in the order of their keys, all as of `revision`; `more` if others follow the last of them."""
+
+    entries: tuple[Entry, ...]
+    revision: Revision
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Guard: the key does not exist."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Guard: the key exists."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedAt:
+    """Guard: the key exists and was created at this revision: it is the very one that was read."""
+
+    key: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedSince:
+    """Guard: the key exists and was last written at this revision."""
+
+    key: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write: set the key, under the lease if one is given; a lease that it had before no longer holds it."""
+
+    key: str
+    value: bytes
+    lease: LeaseID = NO_LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Write: remove the key; nothing happens if it is not there."""
+
+    key: str
+
+
+Guard = Absent | Present | CreatedAt | UnchangedSince
+Write = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """An event: the key was removed at `revision`."""
+
+    key: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Everything that happened up to and including `revision` since the batch before, in order.
+
+    An `Entry` stands for a put. All events of one revision arrive in one batch. A batch without events tells that
+    the watch has reached `revision` (etcd's progress notification).
+    """
+
+    revision: Revision
+    events: tuple[Entry | Deleted, ...]
+
+
+class GuardFailedError(LostRaceError):
+    """A transaction was not committed; `failed` are the guards that did not hold."""
+
+    def __init__(self, failed: tuple[Guard, ...], revision: Revision) -> None:
+        super().__init__(f"not written, since it no longer holds that {', '.join(map(str, failed))}")
+        self.failed = failed
+        self.revision = revision
+
+
+class LeaseGoneError(LostRaceError):
+    """The lease has expired or was revoked; what hung on it is gone."""
+
+    def __init__(self, lease: LeaseID) -> None:
+        super().__init__(f"lease {lease:x} has expired")
+        self.lease = lease
+
+
+class CompactedError(LostRaceError):
+    """The store has forgotten the revision that was asked for; read again at a newer one."""
+
+    def __init__(self, asked: Revision, oldest: Revision) -> None:
+        super().__init__(f"revision {asked} is compacted; the oldest kept is {oldest}")
+        self.asked = asked
+        self.oldest = oldest
+
+
+class RegistryFullError(UnavailableError):
+    """The store is out of space (etcd's NOSPACE alarm) and takes no writes."""
+
+
+class RegistryDeniedError(UnavailableError):
+    """The store does not accept our certificate, user, password or role."""
+
+
+class Registry(Protocol):
+    """A connection to the store. Safe to share between the tasks of one event loop, not between loops."""
+
+    async def get(self, key: str) -> Entry | None:
+        """The key's newest entry (a linearizable read)."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, Entry]:
+        """The newest entries of the keys that exist, read `MAX_OPERATIONS` at a time."""
+        ...
+
+    async def page(self, prefix: str, *, after: str = "", limit: int = 1000, revision: Revision = NEWEST) -> Page:
+        """At most `limit` entries whose keys start with `prefix` and are greater than `after`.
+
+        Raises `CompactedError` if `revision` is no longer kept.
+        """
+        ...
+
+    async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
+        """Write all or nothing, and return the revision at which it was done.
+
+        Raises `GuardFailedError` if a guard does not hold, `LeaseGoneError` if a put names a lease that is gone,
+        and `ValueError` for more than `MAX_OPERATIONS` guards or writes, or two writes of one key.
+        """
+        ...
+
+    def watch(self, prefix: str, *, start: Revision) -> AsyncIterator[EventBatch]:
+        """What happens to keys that start with `prefix`, from revision `start` on, without gaps or repeats.
+
+        Ends only by an error: `CompactedError`, or `UnavailableError` when the stream broke. Closing the iterator
+        (`aclose`) ends the watch at the store.
+        """
+        ...
+
+    async def grant_lease(self, ttl: float) -> LeaseID:
+        """A new lease that expires `ttl` seconds (rounded up to whole ones) after its last renewal."""
+        ...
+
+    async def renew_lease(self, lease: LeaseID) -> float:
+        """Renew, and return the seconds that the lease has now; raises `LeaseGoneError`."""
+        ...
+
+    async def revoke_lease(self, lease: LeaseID) -> None:
+        """End the lease and remove what hangs on it, at once; nothing happens if it is already gone."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection; every watch ends with `UnavailableError`."""
+        ...
