@@ -1,0 +1,217 @@
+"""`FleetConfig`: what the daemons of a host are configured with.
+
+Sources, later ones over earlier ones: defaults, `/etc/fleet/fleet.conf`, the environment (`FLEET_<OPTION>`), flags.
+The options' names and meanings are the original's, so that its files work unchanged; `fleet.conf.sample` in `docs/`
+describes each. Options that only steered the original's insides are accepted with a warning that says why.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fleetpy.config import values
+from fleetpy.config.file import Setting, parse_settings, split_list
+from fleetpy.errors import ConfigError
+from fleetpy.registry.keys import DEFAULT_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+DEFAULT_PATH = Path("/etc/fleet/fleet.conf")
+ENVIRONMENT_PREFIX = "FLEET_"
+
+_SHORTEST_TTL = 2.0
+"""Seconds; etcd's leases are whole seconds, and three heartbeats must fit into one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetConfig:
+    """The configuration of one host's daemons. Durations are seconds."""
+
+    verbosity: int = 0
+    """Above 0: debug messages are logged."""
+    etcd_servers: tuple[str, ...] = ("http://127.0.0.1:2379", "http://127.0.0.1:4001")
+    etcd_username: str = ""
+    etcd_password: str = field(default="", repr=False)
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    etcd_key_prefix: str = DEFAULT_PREFIX
+    etcd_request_timeout: float = 1.0
+    """How long one request to etcd may take before it has failed."""
+    public_ip: str = ""
+    """The address that the machine publishes; found by its routing table when empty."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    agent_ttl: float = 10.0
+    """How long a machine may be silent before it is taken for dead."""
+    scheduler_ttl: float = 5.0
+    """How long the leading scheduler may be silent before another takes over."""
+    engine_reconcile_interval: float = 30.0
+    """How often the leading scheduler plans everything anew, whether or not something happened."""
+    disable_engine: bool = False
+    """This host's scheduler does not take part."""
+    units_directory: str = "/run/fleet/units"
+    token_limit: int = 100
+    """How many entries a page of the API has at the most."""
+    api_idle_timeout: float = 300.0
+    """How long a socket-activated API goes on with no request and no event stream open."""
+    api_insecure_tcp: bool = False
+    """Let the API listen without TLS on TCP addresses other than loopback: whoever reaches it is root on every host."""
+    warnings: tuple[str, ...] = ()
+    """What the daemons are to log once about the configuration."""
+
+
+def _text(value: str, _origin: str) -> str:
+    return value
+
+
+def _endpoints(value: str, origin: str) -> tuple[str, ...]:
+    endpoints = split_list(value, origin)
+    if not endpoints:
+        raise ConfigError(f"{origin}: no etcd endpoint is given; write etcd_servers=http://127.0.0.1:2379")
+    for endpoint in endpoints:
+        try:
+            parts = urlsplit(endpoint)
+            wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ConfigError(f"{origin}: {endpoint!r} is no etcd endpoint; write it as http://127.0.0.1:2379")
+    return endpoints
+
+
+def _prefix(value: str, origin: str) -> str:
+    if not value.startswith("/"):
+        raise ConfigError(f"{origin}: a key prefix starts with a slash; {value!r} does not")
+    return value if value.endswith("/") else value + "/"
+
+
+def _address(value: str, origin: str) -> str:
+    if value:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {value!r} is no IP address") from error
+    return value
+
+
+def _ttl(value: str, origin: str) -> float:
+    seconds = values.duration(value, origin)
+    if seconds < _SHORTEST_TTL:
+        raise ConfigError(f"{origin}: {value!r} is too short; a time to live is at least {_SHORTEST_TTL:g}s")
+    return seconds
+
+
+def _page_size(value: str, origin: str) -> int:
+    number = values.whole_number(value, origin)
+    if number == 0:
+        raise ConfigError(f"{origin}: a page has at least one entry")
+    return number
+
+
+_READERS: dict[str, Callable[[str, str], object]] = {
+    "verbosity": values.whole_number,
+    "etcd_servers": _endpoints,
+    "etcd_username": _text,
+    "etcd_password": _text,
+    "etcd_cafile": _text,
+    "etcd_certfile": _text,
+    "etcd_keyfile": _text,
+    "etcd_key_prefix": _prefix,
+    "etcd_request_timeout": values.duration,
+    "public_ip": _address,
+    "metadata": values.metadata,
+    "agent_ttl": _ttl,
+    "scheduler_ttl": _ttl,
+    "engine_reconcile_interval": values.duration,
+    "disable_engine": values.truth,
+    "units_directory": _text,
+    "token_limit": _page_size,
+    "api_idle_timeout": values.duration,
+    "api_insecure_tcp": values.truth,
+}
+
+_RETIRED = {
+    "disable_watches": "fleetpy always watches: one watch a process on its own keys is what keeps etcd idle",
+    "enable_grpc": "the original's gRPC engine is gone; every process speaks to etcd alone",
+    "verify_units": "the original had already stopped to verify signatures of units",
+    "authorized_keys_file": "the original had already stopped to verify signatures of units",
+}
+_REFUSED = {"systemd_user": "fleetpy drives the system's systemd; it has no per-user mode"}
+
+
+def load_config(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> FleetConfig:
+    """Read the configuration from every source.
+
+    `path` None means the default file, which need not exist; a path that was asked for must. `flags` are options by
+    name, as given on the command line. Raises `ConfigError`, which names the file and line, the variable or the flag.
+    """
+    settings = _from_file(path)
+    settings += [
+        Setting(name.removeprefix(ENVIRONMENT_PREFIX).lower(), value, f"environment variable {name}")
+        for name, value in sorted(environ.items())
+        if name.startswith(ENVIRONMENT_PREFIX) and _known(name.removeprefix(ENVIRONMENT_PREFIX).lower())
+    ]
+    settings += [Setting(name, value, f"flag --{name.replace('_', '-')}") for name, value in (flags or {}).items()]
+    config = build_config(settings)
+    _check_tls(config)
+    return config
+
+
+def build_config(settings: list[Setting]) -> FleetConfig:
+    """The configuration that these settings make, later ones over earlier ones; raises `ConfigError`."""
+    read: dict[str, object] = {}
+    warnings = []
+    for setting in settings:
+        if setting.name in _REFUSED:
+            if values.truth(setting.value, setting.origin):
+                raise ConfigError(f"{setting.origin}: {setting.name} is not supported: {_REFUSED[setting.name]}")
+        elif setting.name in _RETIRED:
+            warnings.append(f"{setting.origin}: {setting.name} has no effect: {_RETIRED[setting.name]}")
+        elif setting.name in _READERS:
+            read[setting.name] = _READERS[setting.name](setting.value, setting.origin)
+        else:
+            near = difflib.get_close_matches(setting.name, _READERS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"{setting.origin}: unknown option {setting.name!r}{hint}")
+    return replace(FleetConfig(), warnings=tuple(warnings), **read)  # type: ignore[arg-type]  # the readers' types
+
+
+def option_names() -> tuple[str, ...]:
+    """Every option that can be set."""
+    return tuple(option.name for option in fields(FleetConfig) if option.name in _READERS)
+
+
+def _known(name: str) -> bool:
+    # Other programs' variables may begin with FLEET_ too (FLEET_EPOCH does): only ours are looked at.
+    return name in _READERS or name in _RETIRED or name in _REFUSED
+
+
+def _from_file(path: Path | None) -> list[Setting]:
+    wanted = path or DEFAULT_PATH
+    try:
+        text = wanted.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if path is None:
+            return []
+        raise ConfigError(f"cannot read the configuration file {path}: it does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration file {wanted}: {error}") from error
+    return parse_settings(text, str(wanted))
+
+
+def _check_tls(config: FleetConfig) -> None:
+    if bool(config.etcd_certfile) != bool(config.etcd_keyfile):
+        given, missing = ("certfile", "keyfile") if config.etcd_certfile else ("keyfile", "certfile")
+        raise ConfigError(f"etcd_{given} is set without etcd_{missing}: a client certificate needs both")
+    for option in ("etcd_cafile", "etcd_certfile", "etcd_keyfile"):
+        name = getattr(config, option)
+        if name and not Path(name).is_file():
+            raise ConfigError(f"{option}: there is no file {name}")
+    if config.etcd_password and not config.etcd_username:
+        raise ConfigError("etcd_password is set without etcd_username")

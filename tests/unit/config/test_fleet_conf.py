@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetpy.config import FleetConfig, load_config
+from fleetpy.config.file import parse_settings
+from fleetpy.config.fleet import build_config, option_names
+from fleetpy.config.values import duration, metadata, truth
+from fleetpy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORIGINAL_SAMPLE = """\
+# a comment
+; another
+verbosity=1
+etcd_servers=["http://127.0.0.1:2379", "http://127.0.0.1:4001"]
+etcd_request_timeout=2.5
+public_ip="192.0.2.7"
+metadata='region=us-west, az = us-west-1,region=eu'
+agent_ttl="30s"
+engine_reconcile_interval=2
+token_limit=50
+disable_watches=false
+"""
+
+
+def config_of(text: str) -> FleetConfig:
+    return build_config(parse_settings(text, "fleet.conf"))
+
+
+def test_a_file_of_the_originals_is_read_unchanged() -> None:
+    config = config_of(ORIGINAL_SAMPLE)
+    assert config.verbosity == 1
+    assert config.etcd_servers == ("http://127.0.0.1:2379", "http://127.0.0.1:4001")
+    assert config.etcd_request_timeout == 2.5
+    assert config.public_ip == "192.0.2.7"
+    assert config.metadata == {"region": "eu", "az": "us-west-1"}
+    assert config.agent_ttl == 30.0
+    assert config.engine_reconcile_interval == 2.0
+    assert config.token_limit == 50
+
+
+def test_an_option_of_the_originals_insides_is_accepted_with_a_warning_that_says_why() -> None:
+    (warning,) = config_of("disable_watches=true").warnings
+    assert warning.startswith("fleet.conf:1: disable_watches has no effect: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("verbosity=0\nagent_tll=10s", "fleet.conf:2: unknown option 'agent_tll'; did you mean agent_ttl?"),
+        ("colour=red", "fleet.conf:1: unknown option 'colour'"),
+        ("[fleet]", "fleet.conf:1: options stand outside of sections; remove [fleet]"),
+        ("verbosity", "fleet.conf:1: expected name=value, found 'verbosity'"),
+        ("verbosity=loud", "fleet.conf:1: 'loud' is not a whole number"),
+        ("agent_ttl=1s", "fleet.conf:1: '1s' is too short; a time to live is at least 2s"),
+        ("agent_ttl=soon", "fleet.conf:1: 'soon' is not a duration; write it as 10s, 500ms or 1m30s"),
+        ('public_ip="here"', "fleet.conf:1: 'here' is no IP address"),
+        ('metadata="region', "fleet.conf:1: the quote that opens '\"region' is never closed"),
+        ("metadata=region", "fleet.conf:1: 'region' is not key=value"),
+        ("etcd_servers=", "fleet.conf:1: no etcd endpoint is given; write etcd_servers=http://127.0.0.1:2379"),
+        (
+            "etcd_servers=127.0.0.1:2379",
+            "fleet.conf:1: '127.0.0.1:2379' is no etcd endpoint; write it as http://127.0.0.1:2379",
+        ),
+        ("etcd_key_prefix=fleet", "fleet.conf:1: a key prefix starts with a slash; 'fleet' does not"),
+        ("token_limit=0", "fleet.conf:1: a page has at least one entry"),
+        ("disable_engine=perhaps", "fleet.conf:1: 'perhaps' is neither true nor false"),
+        (
+            "systemd_user=true",
+            "fleet.conf:1: systemd_user is not supported: fleetpy drives the system's systemd; it has no per-user mode",
+        ),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_file_and_number(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_of(text)
+    assert str(caught.value) == message
+
+
+def test_the_environment_goes_over_the_file_and_flags_over_both(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.conf"
+    path.write_text("token_limit=1\nagent_ttl=20s\npublic_ip=192.0.2.1\n")
+    config = load_config(
+        path, {"FLEET_TOKEN_LIMIT": "2", "FLEET_AGENT_TTL": "30s", "FLEET_EPOCH": "7"}, {"token_limit": "3"}
+    )
+    assert (config.token_limit, config.agent_ttl, config.public_ip) == (3, 30.0, "192.0.2.1")
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="it does not exist"):
+        load_config(tmp_path / "none.conf", {})
+
+
+def test_a_client_certificate_needs_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.conf"
+    path.write_text("etcd_certfile=/etc/ssl/client.pem\n")
+    with pytest.raises(ConfigError, match="etcd_certfile is set without etcd_keyfile"):
+        load_config(path, {})
+
+
+def test_a_password_does_not_show_in_the_configurations_repr() -> None:
+    assert "coreos" not in repr(config_of("etcd_username=root\netcd_password=coreos"))
+
+
+def test_every_option_but_the_warnings_can_be_set() -> None:
+    assert set(option_names()) == {option.name for option in fields(FleetConfig)} - {"warnings"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10", 10.0), ("1.5s", 1.5), ("500ms", 0.5), ("1m30s", 90.0), ("1h", 3600.0), (".5m", 30.0)]
+)
+def test_a_duration_reads_as_in_go_or_as_bare_seconds(text: str, seconds: float) -> None:
+    assert duration(text, "here") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "-1s", "0", "1d", "s", "1s1", "nan", "inf"])
+def test_what_is_no_positive_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        duration(text, "here")
+
+
+def test_truth_has_several_spellings() -> None:
+    assert [truth(text, "here") for text in ("TRUE", "t", "1", "no", "Off")] == [True, True, True, False, False]
+
+
+def test_metadata_keeps_an_equals_sign_in_a_value() -> None:
+    assert metadata("a=b=c,,d=", "here") == {"a": "b=c", "d": ""}
