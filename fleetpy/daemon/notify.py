@@ -1,0 +1,53 @@
+"""Talking to the service manager: ready, status, stopping, and the watchdog (sd_notify(3), sd_watchdog_enabled(3))."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+from cysystemd.daemon import Notification, notify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ServiceManager:
+    """Tells systemd how we are; without systemd (`NOTIFY_SOCKET` unset) it says nothing to nobody."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._listening = bool(environ.get("NOTIFY_SOCKET"))
+        self._watchdog = _watchdog_seconds(environ)
+
+    def ready(self, status: str) -> None:
+        """The daemon can do its work from now on."""
+        if self._listening:
+            notify(Notification.READY)
+        self.status(status)
+
+    def status(self, text: str) -> None:
+        """One sentence for `systemctl status`."""
+        if self._listening:
+            notify(Notification.STATUS, text)
+
+    def stopping(self) -> None:
+        """The daemon is on its way out."""
+        if self._listening:
+            notify(Notification.STOPPING)
+
+    async def feed_watchdog(self) -> NoReturn:
+        """Tell systemd at half its watchdog's interval that this event loop still turns; runs for ever."""
+        while self._watchdog is None:
+            await asyncio.Event().wait()
+        while True:
+            notify(Notification.WATCHDOG)
+            await asyncio.sleep(self._watchdog / 2)
+
+
+def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if not environ.get("NOTIFY_SOCKET") or not microseconds.isdigit() or int(microseconds) == 0:
+        return None
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6
