@@ -20,18 +20,18 @@ _log = logging.getLogger(__name__)
 def run_daemon(name: str, start: Callable[[], Coroutine[None, None, None]]) -> int:
     """Run the daemon until it ends or SIGTERM or SIGINT asks it to; the exit code.
 
-    A `FleetError` becomes one line and its exit code; any other error is a defect: it is logged whole, exit code 70
-    (EX_SOFTWARE), and systemd starts the daemon again.
+    A `FleetError` becomes one line and its exit code. Any other error is a defect: it goes through as it is, traceback
+    and all, for the journal; systemd starts the daemon again.
     """
     try:
         asyncio.run(_until_signal(name, start()))
-    except* FleetError as group:
-        for error in flatten(group):
-            sys.stderr.write(f"{name}: {error}\n")
-        return max(error.exit_code for error in flatten(group) if isinstance(error, FleetError))
-    except* Exception as group:
-        _log.critical("%s ends by a defect", name, exc_info=group)
-        return 70
+    except (FleetError, ExceptionGroup) as error:
+        known = [leaf for leaf in flatten(error) if isinstance(leaf, FleetError)]
+        if len(known) < len(flatten(error)):
+            raise
+        for leaf in known:
+            sys.stderr.write(f"{name}: {leaf}\n")
+        return max(leaf.exit_code for leaf in known)
     return 0
 
 
