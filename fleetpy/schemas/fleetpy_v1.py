@@ -7,8 +7,13 @@
 | `GET /fleetpy/v1/machines` | `MachineStatusList` |
 | `PATCH /fleetpy/v1/machines/<id>` `MachineChange` | 204 |
 | `GET /fleetpy/v1/units/<name>/explain` | `Explanation` |
-| `GET /fleetpy/v1/events[?after=REVISION]` | a stream of JSON lines, each an `Event` |
+| `GET /fleetpy/v1/events[?after=REVISION][&name=…]` | a stream of JSON lines, each an `Event` |
 | `GET /fleetpy/v1/health` | `Health`; 503 while the registry is away |
+| `GET /fleetpy/v1/openapi.json` | the OpenAPI document of both APIs |
+
+`name` may be given many times. `after` asks for a picture that is at least as new as that revision (read your own
+writes). Fields that have their default value are left out of answers. A batch has at most 5,000 changes and 16 MiB;
+a larger one is refused whole with 413.
 """
 
 from __future__ import annotations
@@ -155,8 +160,9 @@ class Event:
     """Something changed, or nothing did for a while.
 
     `type` is `unit` (`unit` says how it is now), `unit-gone` (`name`), `machine` (`machine`), `machine-gone` (`name`
-    is its id) or `heartbeat`. A stream begins with the present state of everything that it can speak of, then a
-    `synced` event, then changes. Several changes of one unit may arrive as one event: the newest.
+    is its id), `synced` or `heartbeat`. A stream begins with the present state of everything that it can speak of, then
+    a `synced` event, then changes. Several changes of one unit may arrive as one event: the newest. A stream that
+    names units speaks of these and of the machines; the server ends streams whose reader has stopped reading.
     """
 
     type: str

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class UnitOptionEntity:
-    """One option of a unit file: `name=value` in `[section]`."""
+    """One option of a unit file: `name=value` in `[section]`; the original's clients leave an empty value out."""
 
     section: str
     name: str
-    value: str
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
