@@ -1,0 +1,52 @@
+# The whole interface of a checkout. `make demo` and `make test` each work on a fresh Debian 12, as root or with sudo.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# The lab and the tests need root (Docker, debootstrap); root must not leave its files in the user's checkout.
+AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=true
+SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
+
+.PHONY: help setup demo check test test-fast bench docs clean
+
+help:  ## show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## a virtual environment with everything in it
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer with venv is missing: installing Debian's python3-venv"; \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3 python3-venv; }
+	@echo "Setting up $(VENV): about a minute the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
+	@touch $@
+
+demo: setup  ## three real hosts, units on them, one killed: watch (KEEP=1 keeps the lab)
+	@$(AS_ROOT) $(BIN)/fleet-lab demo $(if $(KEEP),--keep)
+
+check: setup  ## format, lint, types, layers
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 12
+
+test: setup  ## every test: unit, contract, integration (real etcd), cluster (real systemd hosts)
+	@$(AS_ROOT) $(BIN)/fleet-lab images
+	@$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider $(PYTEST_ARGS)
+
+test-fast: setup  ## the tests that need nothing but Python
+	@$(BIN)/pytest -p no:cacheprovider tests/unit $(PYTEST_ARGS)
+
+bench: setup  ## measure (benchmarks/README.md)
+	@$(AS_ROOT) $(BIN)/python -m benchmarks
+
+docs: setup  ## the documentation as a site, in site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "docs: site/index.html"
+
+clean:  ## remove what make made here: the environment, caches, the site, the lab and its images
+	@if [ -x $(BIN)/fleet-lab ]; then $(AS_ROOT) $(BIN)/fleet-lab down --all --images || true; fi
+	@rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
