@@ -1,0 +1,69 @@
+"""One option of a unit file, and which options can be written to a file and read again as they were."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fleetpy.errors import InvalidUnitFileError
+
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What the original's parser strips: Unicode's white space, which is not quite what `str.strip` takes for it."""
+
+COMMENT_MARKS = "#;"
+
+
+class UnitOption(NamedTuple):
+    """`name=value` in `[section]`; the value is kept verbatim, with the line breaks of a continued line."""
+
+    section: str
+    name: str
+    value: str
+
+
+def check_option(option: UnitOption) -> None:
+    """Raise `InvalidUnitFileError` if a file with this option would not give back the same option."""
+    problem = _section_problem(option.section) or _name_problem(option.name) or _value_problem(option.value)
+    if problem:
+        raise InvalidUnitFileError(f"option {option.name!r} of section {option.section!r}: {problem}")
+
+
+def _section_problem(section: str) -> str | None:
+    if not section.strip(WHITE_SPACE):
+        return "the section's name is empty"
+    if _has_any(section, "]\n\r\0"):
+        return "the section's name has a ], a line break or a NUL in it"
+    return None
+
+
+def _name_problem(name: str) -> str | None:
+    if not name:
+        return "the option's name is empty"
+    if name != name.strip(WHITE_SPACE):
+        return "the option's name begins or ends with white space"
+    if _has_any(name, "=\n\r\0"):
+        return "the option's name has a =, a line break or a NUL in it"
+    if name[0] in COMMENT_MARKS or name[0] == "[":
+        return f"an option's name cannot begin with {name[0]!r}"
+    return None
+
+
+def _value_problem(value: str) -> str | None:
+    if _has_any(value, "\r\0"):
+        return "the value has a carriage return or a NUL in it"
+    # A value that ends in a line break is a continued line with a blank one after it.
+    *continued, last = value.split("\n")
+    if not all(line.endswith("\\") for line in continued):
+        return "the value has a line break without a backslash before it"
+    if last.endswith("\\"):
+        return "the value ends in a backslash, which would make the next line a part of it"
+    body = value.removesuffix("\n")
+    if body != body.strip(WHITE_SPACE):
+        return "the value begins or ends with white space"
+    return None
+
+
+def _has_any(text: str, characters: str) -> bool:
+    return any(character in text for character in characters)
