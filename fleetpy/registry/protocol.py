@@ -10,13 +10,13 @@ refuses us. A transaction that raised it may or may not have been committed: rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.ids import NO_LEASE, LeaseID, Revision
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_OPERATIONS = 128
 """The most guards, and the most writes, of one transaction (etcd's default `--max-txn-ops`)."""
@@ -141,12 +141,44 @@ class CompactedError(LostRaceError):
         self.oldest = oldest
 
 
+class FutureRevisionError(LostRaceError):
+    """The store has not come as far as the revision that was asked for: it was set back to an older state."""
+
+    def __init__(self, asked: Revision) -> None:
+        super().__init__(f"revision {asked} is not known to the store, which must have been set back; read again")
+        self.asked = asked
+
+
 class RegistryFullError(UnavailableError):
     """The store is out of space (etcd's NOSPACE alarm) and takes no writes."""
 
 
 class RegistryDeniedError(UnavailableError):
     """The store does not accept our certificate, user, password or role."""
+
+
+class Watch(Protocol):
+    """A running watch: an async iterator that ends only by an error.
+
+    `CompactedError`: the store no longer has all events from `start` on. `UnavailableError`: the stream broke.
+    """
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> EventBatch:
+        """The next batch. Cancelling a read loses nothing: the next read goes on from there."""
+        ...
+
+    async def request_progress(self) -> bool:
+        """Ask how far the watch has come, which a batch without events answers, if the store can be trusted to.
+
+        False means that no such answer will come, and only a new read can tell.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End the watch, here and at the store; a pending or later read of it raises `StopAsyncIteration`."""
+        ...
 
 
 class Registry(Protocol):
@@ -163,23 +195,24 @@ class Registry(Protocol):
     async def page(self, prefix: str, *, after: str = "", limit: int = 1000, revision: Revision = NEWEST) -> Page:
         """At most `limit` entries whose keys start with `prefix` and are greater than `after`.
 
-        Raises `CompactedError` if `revision` is no longer kept.
+        Raises `CompactedError` if `revision` is no longer kept, and `FutureRevisionError` if it is yet to come.
         """
         ...
 
     async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
         """Write all or nothing, and return the revision at which it was done.
 
-        Raises `GuardFailedError` if a guard does not hold, `LeaseGoneError` if a put names a lease that is gone,
-        and `ValueError` for more than `MAX_OPERATIONS` guards or writes, or two writes of one key.
+        The revision is the store's newest one if nothing had to change (only deletes of absent keys, no writes).
+        Raises `GuardFailedError` if a guard does not hold, then `LeaseGoneError` if a put names a lease that is
+        gone, and `ValueError` for what `transaction.check` refuses.
         """
         ...
 
-    def watch(self, prefix: str, *, start: Revision) -> AsyncIterator[EventBatch]:
-        """What happens to keys that start with `prefix`, from revision `start` on, without gaps or repeats.
+    def watch(self, prefix: str, *, start: Revision) -> Watch:
+        """What happens to keys that start with `prefix`, from revision `start` (1 or later) on, no gaps or repeats.
 
-        Ends only by an error: `CompactedError`, or `UnavailableError` when the stream broke. Closing the iterator
-        (`aclose`) ends the watch at the store.
+        Nothing is sent before the watch is first read. `start` must be newer than what is compacted. One reader at
+        a time; close it when done, for example with `contextlib.aclosing`.
         """
         ...
 
