@@ -1,0 +1,115 @@
+"""How errors are answered: always `{"error": {"code": …, "message": …}}`, as the original did.
+
+| raised | answered |
+| --- | --- |
+| `RefusedError` | its code: 400, 404, 409, 413 or 415 |
+| another `UserError` | 400 |
+| `UnavailableError` | 503 |
+| `LostRaceError` that outlived its retries | 503 |
+| a path or method that there is not | 404 or 405, with the methods that there are |
+| a body or parameter that does not fit | 400 (FastAPI's own 422 is unknown to the original's clients) |
+
+Anything else is a defect: 500 without details, and a traceback in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from fleetpy.errors import LostRaceError, UnavailableError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI, Request
+
+_log = logging.getLogger(__name__)
+
+
+class RefusedError(UserError):
+    """A request that is refused; `code` is the HTTP status."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def error_body(code: int, message: str) -> bytes:
+    """The JSON of an error."""
+    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode()
+
+
+def error_response(code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer that is an error."""
+    return Response(error_body(code, message), status_code=code, media_type="application/json", headers=headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error of the application in the one form."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(UserError, _user)
+    app.add_exception_handler(UnavailableError, _unavailable)
+    app.add_exception_handler(LostRaceError, _lost_race)
+    app.add_exception_handler(Exception, _defect)
+
+
+def describe_validation(errors: list[Any]) -> str:
+    """The first problem that pydantic found, with the place where it is: `options.0.name: field required`."""
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    words = first["msg"][:1].lower() + first["msg"][1:]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first.get('ctx', {}).get('error', words)}"
+    return f"{place}: {words}" if place else words
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):  # pragma: no cover - what Starlette's signature allows
+        raise error
+    path = request.url.path
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = _allowed_methods(request)
+        message = f"only {' and '.join(allowed)} can be asked of {path}"
+        return error_response(error.status_code, message, {"Allow": ", ".join(allowed)})
+    message = f"there is nothing at {path}" if error.detail == HTTPStatus.NOT_FOUND.phrase else str(error.detail)
+    return error_response(error.status_code, message, error.headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """What the path can be asked: several routes may share it, and each knows only its own methods."""
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in route.methods})
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):  # pragma: no cover - likewise
+        raise error
+    return error_response(HTTPStatus.BAD_REQUEST, describe_validation(list(error.errors())))
+
+
+async def _user(_request: Request, error: Exception) -> Response:
+    code = error.code if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
+    return error_response(code, str(error))
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    return error_response(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+
+async def _lost_race(_request: Request, error: Exception) -> Response:
+    message = f"others keep changing the same thing, and this change was not made ({error}); try again"
+    return error_response(HTTPStatus.SERVICE_UNAVAILABLE, message)
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed by a defect of fleet-api", request.method, request.url.path, exc_info=error)
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "fleet-api has a defect; its log has the details")

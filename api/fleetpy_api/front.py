@@ -1,0 +1,101 @@
+"""What stands in front of the application, for every request: who serves, how much it may send, what is counted.
+
+Plain ASGI, since a stream of events passes through it: nothing is buffered, and a request counts as open until its
+last byte is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from fleetpy import __version__
+from fleetpy_api.errors import error_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from fleetpy_api.activity import Activity
+    from fleetpy_api.metrics import Metrics
+
+SERVER = f"fleetpy/{__version__}"
+"""The value of the `Server` header."""
+
+MAX_BODY = 2 * 1024 * 1024
+"""Bytes that a request may send: one unit, at its largest, spelt out as options."""
+MAX_BATCH_BODY = 16 * 1024 * 1024
+"""Bytes that a batch of changes may send."""
+BATCH_PATH = "/fleetpy/v1/changes"
+
+
+class Front:
+    """The application as the server runs it."""
+
+    def __init__(self, app: ASGIApp, activity: Activity, metrics: Metrics) -> None:
+        self._app = app
+        self._activity = activity
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a connection as ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with self._activity.request():
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        status = 0
+
+        async def send_as_fleetpy(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                date = formatdate(usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"server", SERVER.encode()), (b"date", date)]
+            await send(message)
+
+        limit = MAX_BATCH_BODY if scope["path"] == BATCH_PATH else MAX_BODY
+        try:
+            if _declared_length(scope) > limit:
+                refusal = error_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limit), {"Connection": "close"})
+                await refusal(scope, receive, send_as_fleetpy)
+            else:
+                await self._app(scope, _bounded(receive, limit), send_as_fleetpy)
+        except Exception:
+            # Answered and logged by the handler of defects already; only a server's own log would repeat it.
+            if not status:
+                raise
+        finally:
+            self._metrics.answered(scope["method"], status, time.monotonic() - began)
+
+
+def too_large(limit: int) -> str:
+    """What a client that sends too much is told."""
+    return f"the request's body is larger than {limit} bytes; send less at a time"
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    received = 0
+
+    async def receive_at_most() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large(limit), {"Connection": "close"})
+        return message
+
+    return receive_at_most

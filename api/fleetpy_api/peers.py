@@ -1,0 +1,30 @@
+"""Who is at the other end of a connection, as far as the kernel tells: for `changed_by`."""
+
+from __future__ import annotations
+
+import pwd
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+_CREDENTIALS = struct.Struct("3i")
+"""struct ucred: pid, uid, gid (unix(7))."""
+
+
+def describe_peer(transport: asyncio.BaseTransport) -> str:
+    """`root (uid 0)` for a peer on this host's unix socket (SO_PEERCRED), else the address it came from."""
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is None:
+        return "unknown"
+    if connection.family != socket.AF_UNIX:
+        peer = transport.get_extra_info("peername")
+        return str(peer[0]) if peer else "unknown"
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
