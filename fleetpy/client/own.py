@@ -1,0 +1,118 @@
+"""fleetpy's own API, `/fleetpy/v1`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetpy.client.wire import decode
+from fleetpy.schemas.fleetpy_v1 import (
+    Change,
+    ChangeBatch,
+    ChangeResult,
+    ChangeResults,
+    Event,
+    Explanation,
+    Health,
+    MachineChange,
+    MachineStatusList,
+    UnitStatusPage,
+)
+from fleetpy.schemas.v1 import UnitStateEntity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from fleetpy.client.connection import Connection
+
+BASE = "/fleetpy/v1"
+
+BATCH_SIZE = 200
+"""Changes in one request: few enough that each is answered well within its time, and to see them come on."""
+
+NAMES_IN_A_QUERY = 50
+"""More names than this make a URL too long for some servers; then everything is asked for."""
+
+SILENCE = 45.0
+"""Seconds without so much as a heartbeat after which a stream of events is taken for dead."""
+
+
+class FleetpyApi:
+    """A `ClusterApi`."""
+
+    can_restart = True
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def health(self) -> Health:
+        """Whether the API can answer; raises `ApiFailedError` when it says that it cannot."""
+        return self._connection.get(Health, f"{BASE}/health")
+
+    def units(self, names: Collection[str] | None = None) -> UnitStatusPage:
+        """The units of these names (unknown ones are left out), or all of them."""
+        page = self._connection.get(UnitStatusPage, f"{BASE}/units", _query(names))
+        wanted = page.units if names is None else [unit for unit in page.units if unit.name in names]
+        return UnitStatusPage(page.revision, sorted(wanted, key=lambda unit: unit.name))
+
+    def states(self) -> list[UnitStateEntity]:
+        """What every machine says of every unit."""
+        return [
+            UnitStateEntity(unit.name, state.hash, state.machineID, state.load, state.active, state.sub)
+            for unit in self.units().units
+            for state in sorted(unit.states, key=lambda state: state.machineID)
+        ]
+
+    def machines(self) -> MachineStatusList:
+        """The live machines."""
+        answer = self._connection.get(MachineStatusList, f"{BASE}/machines")
+        return MachineStatusList(answer.revision, sorted(answer.machines, key=lambda machine: machine.id))
+
+    def change_machine(self, machine: str, change: MachineChange) -> None:
+        """Set something for a machine."""
+        self._connection.send("PATCH", f"{BASE}/machines/{machine}", body=change)
+
+    def change(self, changes: Sequence[Change]) -> ChangeResults:
+        """Carry out wishes, `BATCH_SIZE` in a request; the revision is that of the last."""
+        revision = 0
+        results: list[ChangeResult] = []
+        for start in range(0, len(changes), BATCH_SIZE):
+            batch = ChangeBatch(list(changes[start : start + BATCH_SIZE]))
+            answer = self._connection.send("POST", f"{BASE}/changes", body=batch)
+            done = decode(ChangeResults, answer.content)
+            revision = max(revision, done.revision)
+            results += done.results
+        return ChangeResults(revision, results)
+
+    def explain(self, name: str) -> Explanation:
+        """Where a unit is, where it would go, and why not elsewhere; `ApiRefusedError` (404) for an unknown one."""
+        return self._connection.get(Explanation, f"{BASE}/units/{name}/explain")
+
+    def events(self, names: Collection[str], after: int) -> OwnEvents:
+        """The server's stream of events."""
+        return OwnEvents(self._connection, names, after)
+
+
+class OwnEvents:
+    """An `EventSource` that reads the server's stream."""
+
+    def __init__(self, connection: Connection, names: Collection[str], after: int) -> None:
+        self._names = frozenset(names)
+        params = {**_query(names), "after": str(after)}
+        self._lines = connection.lines(f"{BASE}/events", params, SILENCE)
+
+    def __iter__(self) -> Iterator[Event]:
+        for line in self._lines:
+            event = decode(Event, line)
+            name = event.unit.name if event.unit is not None else event.name
+            if not event.type.startswith("unit") or name in self._names:
+                yield event
+
+    def stop(self) -> None:
+        """End the iteration, from any thread."""
+        self._lines.stop()
+
+
+def _query(names: Collection[str] | None) -> dict[str, str | Sequence[str]]:
+    if names is None or not 0 < len(names) <= NAMES_IN_A_QUERY:
+        return {}
+    return {"name": sorted(names)}
