@@ -5,63 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fleetpy.model.cluster import Machine, Placement, Report, Unit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fleetpy.ids import Epoch, MachineID, Revision, UnitHash, UnitName, UnitUID
-    from fleetpy.model.states import UnitGoal
-    from fleetpy.unit.requirements import Requirements
+    from fleetpy.ids import MachineID, Revision, UnitName
 
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A live host: its lease is held."""
-
-    id: MachineID
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """The agent's own with the operator's on top."""
-    cordoned: bool = False
-    """Takes no new units; keeps what it has."""
-    draining: bool = False
-    """Takes no new units, and what it has moves away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What is wanted of a unit."""
-
-    name: UnitName
-    uid: UnitUID
-    hash: UnitHash
-    goal: UnitGoal
-    requirements: Requirements
-    restarted: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """A unit that a machine, live or not, is to have."""
-
-    machine: MachineID
-    name: UnitName
-    uid: UnitUID
-    hash: UnitHash
-    goal: UnitGoal
-    epoch: Epoch
-    restarted: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What is left, or running, of a unit on a live machine, by its agent's word (its lease holds the word)."""
-
-    machine: MachineID
-    name: UnitName
-    uid: UnitUID
-    epoch: Epoch
-    refused: str | None = None
-    """Why the machine will not have the unit of this uid and hash."""
-    hash: UnitHash | None = None
+__all__ = ["Machine", "Placement", "Report", "Snapshot", "Unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +21,8 @@ class Snapshot:
 
     `placements` and `reports` are keyed by machine and name. `lost_at` gives, for machines that have placements but
     are not live, when the leader first noticed (seconds of its own monotonic clock; a leader that has just taken
-    over notices everything at that moment).
+    over notices everything at that moment). Machines that were lost lately and have no placements any more may stand
+    in it too: they count when many machines vanish at once.
     """
 
     revision: Revision
