@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Guard, Write
 
-_ROOM_FOR_FENCE = 1
+ROOM_FOR_FENCE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def transactions(actions: Sequence[Action], keys: Keys, limit: int = MAX_OPERATI
     A unit is given to a machine only if the machine is registered at that very revision (#500 of the original).
     """
     waiting = iter(actions)
-    while chunk := tuple(islice(waiting, limit - _ROOM_FOR_FENCE)):
+    while chunk := tuple(islice(waiting, limit - ROOM_FOR_FENCE)):
         machines = sorted({action.machine for action in chunk if isinstance(action, Place)})
         yield Transaction(
             actions=chunk,

@@ -1,0 +1,180 @@
+"""The leader's loop: look at the cluster, plan, write, and sleep until something happens.
+
+One turn takes one frozen snapshot and carries out one plan. Events only wake the loop; what it does follows from the
+difference between what is wanted and what is, so a missed event costs time and never truth: every `interval` seconds a
+turn comes by itself. A turn begins only when the view has seen all that the turn before wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from fleetpy.errors import UnavailableError
+from fleetpy.planner.plan import plan
+from fleetpy.registry.protocol import GuardFailedError
+from fleetpy_scheduler.collecting import collection
+from fleetpy_scheduler.fence import DeposedError
+from fleetpy_scheduler.losses import update_losses
+from fleetpy_scheduler.writer import transactions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.planner.actions import Action
+    from fleetpy.planner.plan import Plan, PlanSettings
+    from fleetpy.registry.cluster import Decoded, Tables
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Registry
+    from fleetpy.registry.view import Changes, View
+    from fleetpy_scheduler.fence import Fence
+    from fleetpy_scheduler.writer import Transaction
+
+_log = logging.getLogger(__name__)
+
+_SHORTEST_RETRY = 0.1
+_LONGEST_RETRY = 2.0
+"""Seconds between attempts to write while the registry is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn of the loop did, and when the next is due at the latest (seconds of the loop's clock)."""
+
+    written: tuple[Action, ...]
+    pending: int
+    wake_at: float
+    complete: bool
+    """False when a guard did not hold: the picture was old, and the next turn is due at once."""
+
+
+class PlanningLoop:
+    """One term of leadership, from the view's first reading on."""
+
+    def __init__(  # noqa: PLR0913 - what it works with, wired once in main
+        self,
+        *,
+        registry: Registry,
+        keys: Keys,
+        view: View[Decoded],
+        tables: Tables,
+        fence: Fence,
+        settings: PlanSettings,
+        interval: float,
+        clock: Callable[[], float],
+        say: Callable[[str], None],
+    ) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._view = view
+        self._tables = tables
+        self._fence = fence
+        self._settings = settings
+        self._interval = interval
+        self._clock = clock
+        self._say = say
+        self._led_since = clock()
+        self._losses: dict[MachineID, float] = {}
+        self._pending: dict[UnitName, str] = {}
+        self._woken = asyncio.Event()
+        self._unsettled = False
+        """A write's answer never came: nothing is planned before the fence was renewed."""
+
+    async def run(self) -> NoReturn:
+        """Plan until the term ends by `DeposedError` or cancellation."""
+        await self._view.synced()
+        self._view.subscribe(self._wake)
+        retry = _SHORTEST_RETRY
+        while True:
+            try:
+                turn = await self.turn()
+            except UnavailableError as error:
+                _log.warning("Cannot write placements, and tries again in %.1f s: %s", retry, error)
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _LONGEST_RETRY)
+                continue
+            retry = _SHORTEST_RETRY
+            if turn.complete:
+                await self._sleep_until(turn.wake_at)
+
+    async def turn(self) -> Turn:
+        """Look, plan and write once.
+
+        Raises `DeposedError` when this scheduler no longer leads, `UnavailableError` when the registry is away.
+        """
+        if self._unsettled:
+            await self._view.at_least(await self._fence.renew())
+            self._unsettled = False
+        self._woken.clear()
+        now = self._clock()
+        self._losses = update_losses(self._losses, self._tables.placed_machines(), self._tables.machines, now)
+        snapshot = self._tables.snapshot(lost_at=self._losses, led_since=self._led_since)
+        planned = plan(snapshot, now, self._settings)
+        complete = await self._write_all(transactions(planned.actions, self._keys))
+        self._tell(planned)
+        wake_at = min(now + self._interval, planned.wake_at if planned.wake_at is not None else float("inf"))
+        return Turn(planned.actions, len(planned.pending), wake_at, complete)
+
+    async def collect(self) -> None:
+        """Remove the unit files that nothing refers to; raises what `turn` raises."""
+        await self._write_all(collection(self._tables, self._keys))
+
+    async def _write_all(self, batches: Iterable[Transaction]) -> bool:
+        """Write in order until a guard other than the fence fails; True if all was written.
+
+        Returns when the view shows whatever was written.
+        """
+        seen = self._view.revision
+        complete = True
+        for batch in batches:
+            try:
+                seen = await self._registry.commit(batch.writes, guards=[self._fence.guard, *batch.guards])
+            except GuardFailedError as error:
+                if self._fence.guard in error.failed:
+                    raise DeposedError("another scheduler leads") from error
+                _log.info("Plans again, since the cluster has moved on: %s", error)
+                seen, complete = error.revision, False
+                break
+            except UnavailableError:
+                self._unsettled = True
+                raise
+            for action in batch.actions:
+                _log.debug("%s", action)
+        await self._view.at_least(seen)
+        return complete
+
+    def _tell(self, planned: Plan) -> None:
+        if planned.actions:
+            _log.info("%s", _sentence(planned.actions))
+        for name, reason in planned.pending.items():
+            if self._pending.get(name) != reason:
+                _log.info("%s is pending: %s", name, reason)
+        if planned.actions or len(planned.pending) != len(self._pending):
+            self._say(f"Leads; {len(self._tables.machines)} machines, {len(planned.pending)} units pending")
+        self._pending = dict(planned.pending)
+
+    def _wake(self, changes: Changes[Decoded]) -> None:
+        if self._tables.matters_to_planning(changes):
+            self._woken.set()
+
+    async def _sleep_until(self, moment: float) -> None:
+        try:
+            async with asyncio.timeout_at(moment):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+
+def _sentence(actions: Sequence[Action]) -> str:
+    """What a turn did, in one line: each action when they are few, else how many of each kind and why."""
+    few = 3
+    if len(actions) <= few:
+        return "; ".join(map(str, actions))
+    kinds = Counter((type(action).__name__, action.reason) for action in actions)
+    parts = [f"{count} x {kind} ({reason})" for (kind, reason), count in kinds.most_common(few)]
+    rest = len(kinds) - few
+    return "; ".join(parts) + (f"; and {rest} other reasons" if rest > 0 else "")
