@@ -65,8 +65,9 @@ class MemoryWatch(Watch):
 
     async def request_progress(self) -> bool:
         """Have the watch give a batch that says how far it has come."""
-        if self._subscription is not None:
-            self._store.tell_progress(self._subscription)
+        if self._subscription is None or self._closed:
+            return False
+        self._store.tell_progress(self._subscription)
         return True
 
     async def aclose(self) -> None:

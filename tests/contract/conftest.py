@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
+from tests.support.faulty import FaultyRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +46,19 @@ async def in_memory(_: pytest.FixtureRequest) -> AsyncIterator[Store]:
     yield InMemory()
 
 
-@pytest.fixture(params=[in_memory], ids=["memory"])
+class Faultless(InMemory):
+    """What simulations put in front of the memory, when nothing goes wrong."""
+
+    async def connect(self) -> Registry:
+        return FaultyRegistry(await super().connect(), random.Random(0))  # noqa: S311 - not a secret
+
+
+@asynccontextmanager
+async def faultless(_: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    yield Faultless()
+
+
+@pytest.fixture(params=[in_memory, faultless], ids=["memory", "faultless"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     async with request.param(request) as opened:
         yield opened

@@ -1,0 +1,244 @@
+"""An in-memory picture of everything under a prefix, kept up to date.
+
+The mechanism, as that of Kubernetes' informers: read all pages at one revision, then watch from the next one on. On
+any doubt (the stream broke, its start was compacted, the store was set back to an older state, the watch is silent
+where it should not be) read again, compare with the picture, and tell the differences. So no change is missed, and
+none is told twice; what happened and was undone between two reads is never told.
+
+A key that was removed and created again between two reads is told as changed, with its new create-revision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+
+from fleetpy.errors import LostRaceError, UnavailableError
+from fleetpy.ids import Revision
+from fleetpy.registry.backoff import Backoff
+from fleetpy.registry.protocol import NEWEST, Entry, EventBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fleetpy.registry.protocol import Registry, Watch
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+NUDGES = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds that `at_least` waits for news, then after each time that it has asked for some; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Generic[T]):
+    """What is different since the changes before: never a key in both, seldom neither (only the first read)."""
+
+    revision: Revision
+    changed: Mapping[str, T]
+    removed: frozenset[str]
+
+
+class View(Generic[T]):
+    """The picture: `entries`, as of `revision`.
+
+    `decode` makes a value of an entry. One that it raises `ValueError` for (pydantic's `ValidationError` is one) is
+    reported once and is as good as absent; so is one that it returns None for, without a word. Belongs to one loop.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        prefix: str,
+        decode: Callable[[Entry], T | None],
+        *,
+        page_size: int = 1000,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._registry = registry
+        self._prefix = prefix
+        self._decode = decode
+        self._page_size = page_size
+        self._backoff = backoff or Backoff()
+        self._revision = Revision(0)
+        self._entries: dict[str, T] = {}
+        # What each key was last seen as, readable or not. A number, since values are not kept twice; made of the value
+        # too, since a store that was set back may give an old revision to a new value.
+        self._seen: dict[str, int | None] = {}
+        self._subscribers: list[Callable[[Changes[T]], None]] = []
+        self._watch: Watch | None = None
+        self._advanced = asyncio.Event()
+
+    @property
+    def revision(self) -> Revision:
+        """How far the picture has come; 0 before the first read."""
+        return self._revision
+
+    @property
+    def entries(self) -> Mapping[str, T]:
+        """Key to decoded value; a live, read-only mapping."""
+        return MappingProxyType(self._entries)
+
+    def subscribe(self, callback: Callable[[Changes[T]], None]) -> Callable[[], None]:
+        """Call back after each batch, in the loop, when `entries` already shows it; what is returned ends that.
+
+        A callback that raises ends `run` with its error.
+        """
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    async def synced(self) -> None:
+        """Wait until everything has been read once."""
+        while not self._revision:
+            await self._advanced.wait()
+
+    async def at_least(self, revision: Revision) -> None:
+        """Wait until the picture has come as far as `revision`; for ever if the store never does.
+
+        A watch of an idle prefix says nothing, so after a moment it is asked, or else everything is read again.
+        """
+        nudges = iter(NUDGES)
+        patience = NUDGES[0]
+        while self._revision < revision:
+            patience = next(nudges, patience)
+            try:
+                async with asyncio.timeout(patience):
+                    while self._revision < revision:
+                        await self._advanced.wait()
+            except TimeoutError:
+                await self._nudge(trust=patience == NUDGES[0])
+
+    async def run(self) -> NoReturn:
+        """Keep the picture up to date; ends only by cancellation or by an error of a subscriber."""
+        while True:
+            read = await self._read()
+            if read is None:
+                await self._backoff.wait()
+                continue
+            self._replace(*read)
+            if not await self._follow():
+                await self._backoff.wait()
+
+    async def _read(self) -> tuple[list[Entry], Revision] | None:
+        """Everything, at one revision; None if that did not work."""
+        entries: list[Entry] = []
+        revision, more = NEWEST, True
+        try:
+            while more:
+                after = entries[-1].key if entries else ""
+                page = await self._registry.page(self._prefix, after=after, limit=self._page_size, revision=revision)
+                entries += page.entries
+                revision, more = page.revision, page.more
+        except (UnavailableError, LostRaceError) as error:
+            self._complain("cannot be read", error)
+            return None
+        return entries, revision
+
+    async def _follow(self) -> bool:
+        """Watch from where the picture is. Ends when there is reason to read again; False if that is a failure."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with aclosing(self._registry.watch(self._prefix, start=Revision(self._revision + 1))) as watch:
+            self._watch = watch
+            try:
+                while isinstance(batch := await _next(watch), EventBatch):
+                    self._backoff.reset()
+                    self._apply(batch)
+            finally:
+                self._watch = None
+        if batch is None:
+            return True
+        if loop.time() - started > self._backoff.longest:
+            self._backoff.reset()
+        self._complain("is no longer watched", batch)
+        return False
+
+    async def _nudge(self, *, trust: bool) -> None:
+        """Have the watch say how far it is or, if it cannot or is not to be trusted any more, read again."""
+        watch = self._watch
+        if watch is None:
+            return  # It is being read.
+        try:
+            asked = trust and await watch.request_progress()
+        except UnavailableError:
+            asked = False
+        if not asked:
+            await watch.aclose()
+
+    def _complain(self, trouble: str, error: Exception) -> None:
+        # Once for each outage: whatever ends it resets the backoff.
+        level = logging.DEBUG if self._backoff.failures else logging.WARNING
+        _log.log(level, "%s %s and will be read again: %s", self._prefix, trouble, error)
+
+    def _replace(self, entries: list[Entry], revision: Revision) -> None:
+        """Become what was read, and tell the differences."""
+        first, before = not self._revision, self._revision
+        news: dict[str, Entry | None] = dict.fromkeys(self._seen)
+        news.update((entry.key, entry) for entry in entries)
+        changes = self._note(revision, news)
+        if revision < before:
+            _log.warning("the registry was set back from revision %d to %d, as by restoring it", before, revision)
+        if self._backoff.failures:
+            changed, removed = len(changes.changed), len(changes.removed)
+            _log.info("%s is at revision %d: %d changed, %d removed", self._prefix, revision, changed, removed)
+        self._tell(changes, always=first)
+
+    def _apply(self, batch: EventBatch) -> None:
+        """Become what a batch says; events that were told before (etcd before 3.4.24 repeats some) are passed over."""
+        news: dict[str, Entry | None] = {}
+        for event in batch.events:
+            entry = event if isinstance(event, Entry) else None
+            if (event.mod_revision if isinstance(event, Entry) else event.revision) > self._revision:
+                news[event.key] = entry
+        if batch.revision > self._revision:
+            self._tell(self._note(batch.revision, news), always=False)
+
+    def _note(self, revision: Revision, news: Mapping[str, Entry | None]) -> Changes[T]:
+        """Take over what keys now are, None for those that are gone; say what that has changed."""
+        changed: dict[str, T] = {}
+        removed: set[str] = set()
+        for key, entry in news.items():
+            if self._seen.get(key) == _identity(entry):
+                continue
+            value = None
+            if entry is None:
+                del self._seen[key]
+            else:
+                self._seen[key] = _identity(entry)
+                value = self._value(entry)
+            if value is not None:
+                changed[key] = self._entries[key] = value
+            elif self._entries.pop(key, None) is not None:
+                removed.add(key)
+        self._revision = revision
+        return Changes(revision, changed, frozenset(removed))
+
+    def _value(self, entry: Entry) -> T | None:
+        try:
+            return self._decode(entry)
+        except ValueError as error:
+            _log.error("%s at revision %d cannot be read, and is passed over: %s", entry.key, entry.mod_revision, error)
+            return None
+
+    def _tell(self, changes: Changes[T], *, always: bool) -> None:
+        self._advanced.set()
+        self._advanced.clear()
+        if always or changes.changed or changes.removed:
+            for callback in tuple(self._subscribers):
+                callback(changes)
+
+
+async def _next(watch: Watch) -> EventBatch | UnavailableError | LostRaceError | None:
+    """The next batch, or what is wrong; None if the watch was closed."""
+    try:
+        return await anext(watch, None)
+    except (UnavailableError, LostRaceError) as error:
+        return error
+
+
+def _identity(entry: Entry | None) -> int | None:
+    return None if entry is None else hash((entry.create_revision, entry.mod_revision, entry.value))

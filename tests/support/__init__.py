@@ -1,0 +1,1 @@
+"""What several suites share: faulty registries, etcd servers, waiting for conditions."""
