@@ -16,9 +16,12 @@ class UnitOptionEntity:
 
 @dataclass(frozen=True, slots=True)
 class UnitEntity:
-    """A unit: what is wanted of it, and where it is. `machineID` is empty while it is nowhere, or global."""
+    """A unit: what is wanted of it, and where it is. `machineID` is empty while it is nowhere, or global.
 
-    name: str
+    A `PUT` may leave the name out: the URL has it.
+    """
+
+    name: str = ""
     options: list[UnitOptionEntity] = field(default_factory=list)
     desiredState: str = ""
     currentState: str = ""
