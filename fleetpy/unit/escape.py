@@ -16,8 +16,9 @@ _SLASH = ord("/")
 
 
 def escape(text: str) -> str:
-    """Any string, as part of a unit name (`systemd-escape`)."""
-    raw = text.encode(errors="surrogateescape")
+    """Any string, as part of a unit name (`systemd-escape`); raises `InvalidUnitNameError` for a NUL."""
+    raw = _encode(text)
+    _refuse_nul(text)
     parts = [_escape_byte(byte) for byte in raw]
     if raw.startswith(b"."):
         parts[0] = "\\x2e"
@@ -33,7 +34,7 @@ def _escape_byte(byte: int) -> str:
 def unescape(text: str) -> str:
     r"""The string that was escaped (`systemd-escape --unescape`).
 
-    Raises `InvalidUnitNameError` for a backslash that does not start `\xNN`.
+    Raises `InvalidUnitNameError` for a backslash that does not start `\xNN`, and for `\x00`.
     """
 
     def replace(match: re.Match[bytes]) -> bytes:
@@ -43,17 +44,32 @@ def unescape(text: str) -> str:
             raise InvalidUnitNameError(f"{text!r} has a backslash that no x and two hexadecimal digits follow")
         return bytes.fromhex(match.group(1).decode())
 
-    return _ESCAPED.sub(replace, text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
+    plain = _ESCAPED.sub(replace, _encode(text)).decode(errors="surrogateescape")
+    _refuse_nul(plain)
+    return plain
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidUnitNameError(f"{text!r} is not valid Unicode") from None
+
+
+def _refuse_nul(text: str) -> None:
+    if "\0" in text:
+        raise InvalidUnitNameError(f"{text!r} has a NUL, which no name or path can have")
 
 
 def escape_path(path: str) -> str:
     """A path, as the name of its mount unit (`systemd-escape --path`): `/` is `-`, `/var/lib` is `var-lib`.
 
-    Slashes that do nothing and `.` components are dropped; raises `InvalidUnitNameError` for a `..` component.
+    Slashes that do nothing and `.` components are dropped; raises `InvalidUnitNameError` for a `..` component and
+    for a relative path that has nothing else, neither of which names a place.
     """
     components = [part for part in path.split("/") if part not in {"", "."}]
-    if ".." in components:
-        raise InvalidUnitNameError(f"path {path!r} has a '..' in it; give the path that it stands for")
+    if ".." in components or (path and not components and not path.startswith("/")):
+        raise InvalidUnitNameError(f"path {path!r} cannot be in a name; give the absolute path that it stands for")
     return escape("/".join(components)) or "-"
 
 

@@ -30,7 +30,8 @@ def matches(pattern: str, name: str) -> bool:
 
 def check_pattern(pattern: str) -> None:
     """Raise `InvalidRequirementError` if the pattern is malformed."""
-    _Scanner(pattern).scan()
+    if _compile(pattern) is None:
+        _Scanner(pattern).scan()
 
 
 def literal(pattern: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from fleetpy.errors import InvalidUnitFileError
@@ -13,6 +14,10 @@ WHITE_SPACE = (
 """What the original's parser strips: Unicode's white space, which is not quite what `str.strip` takes for it."""
 
 COMMENT_MARKS = "#;"
+
+_NOT_IN_SECTION = re.compile(r"[\]\n\r\0]")
+_NOT_IN_NAME = re.compile(r"[=\n\r\0]")
+_NOT_IN_VALUE = re.compile(r"[\r\0]")
 
 
 class UnitOption(NamedTuple):
@@ -33,7 +38,7 @@ def check_option(option: UnitOption) -> None:
 def _section_problem(section: str) -> str | None:
     if not section.strip(WHITE_SPACE):
         return "the section's name is empty"
-    if _has_any(section, "]\n\r\0"):
+    if _NOT_IN_SECTION.search(section):
         return "the section's name has a ], a line break or a NUL in it"
     return None
 
@@ -43,7 +48,7 @@ def _name_problem(name: str) -> str | None:
         return "the option's name is empty"
     if name != name.strip(WHITE_SPACE):
         return "the option's name begins or ends with white space"
-    if _has_any(name, "=\n\r\0"):
+    if _NOT_IN_NAME.search(name):
         return "the option's name has a =, a line break or a NUL in it"
     if name[0] in COMMENT_MARKS or name[0] == "[":
         return f"an option's name cannot begin with {name[0]!r}"
@@ -51,7 +56,7 @@ def _name_problem(name: str) -> str | None:
 
 
 def _value_problem(value: str) -> str | None:
-    if _has_any(value, "\r\0"):
+    if _NOT_IN_VALUE.search(value):
         return "the value has a carriage return or a NUL in it"
     # A value that ends in a line break is a continued line with a blank one after it.
     *continued, last = value.split("\n")
@@ -63,7 +68,3 @@ def _value_problem(value: str) -> str | None:
     if body != body.strip(WHITE_SPACE):
         return "the value begins or ends with white space"
     return None
-
-
-def _has_any(text: str, characters: str) -> bool:
-    return any(character in text for character in characters)

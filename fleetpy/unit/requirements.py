@@ -11,7 +11,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fleetpy.errors import InvalidRequirementError, InvalidUnitNameError
 from fleetpy.ids import MachineID, UnitName
@@ -95,8 +95,7 @@ _MACHINE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _NOTHING = Requirements()
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     """One item of an option's value, with specifiers replaced, and the name that the option went by."""
 
     spelling: str
@@ -114,15 +113,15 @@ def read_requirements(name: UnitNameInfo, file: UnitFile) -> Requirements:
     given = _collect(name, file)
     if not given:
         return _NOTHING
-    words = {option: [word for word in given.get(option, ()) if word.settled] for option in _Option}
+    words = {option: [word for word in found if word.settled] for option, found in given.items()}
     requirements = Requirements(
-        machine_id=_machine_id(words[_Option.MACHINE_ID]),
-        machine_of=_machine_of(name, words[_Option.MACHINE_OF]),
-        metadata=_metadata(words[_Option.METADATA]),
-        conflicts=_patterns(words[_Option.CONFLICTS]),
-        replaces=_patterns(words[_Option.REPLACES]),
-        is_global=_is_global(words[_Option.GLOBAL]),
-        on_partition=_on_partition(words[_Option.ON_PARTITION]),
+        machine_id=_machine_id(words.get(_Option.MACHINE_ID, [])),
+        machine_of=_machine_of(name, words.get(_Option.MACHINE_OF, [])),
+        metadata=_metadata(words.get(_Option.METADATA, [])),
+        conflicts=_patterns(words.get(_Option.CONFLICTS, [])),
+        replaces=_patterns(words.get(_Option.REPLACES, [])),
+        is_global=_is_global(words.get(_Option.GLOBAL, [])),
+        on_partition=_on_partition(words.get(_Option.ON_PARTITION, [])),
     )
     present = set(given) if requirements.is_global else set(given) - {_Option.GLOBAL}
     _check_together(name, requirements, present)
@@ -193,8 +192,9 @@ def _machine_of(name: UnitNameInfo, words: list[_Word]) -> tuple[UnitName, ...]:
 def _metadata(words: list[_Word]) -> tuple[tuple[str, frozenset[str]], ...]:
     pairs: dict[str, set[str]] = {}
     for word in words:
-        key, equals, value = (part.strip() for part in word.text.partition("="))
-        if not (key and equals and value) or "=" in value or '"' in word.text:
+        key, _, value = word.text.partition("=")
+        key, value = key.strip(), value.strip()
+        if not (key and value) or "=" in value or '"' in word.text:
             raise InvalidRequirementError(
                 f"{word.spelling}={word.text}: metadata is key=value, neither of them empty; "
                 'quote each pair where there are several: "key=value" "other=value"'
