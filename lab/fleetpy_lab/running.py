@@ -1,0 +1,80 @@
+"""Running commands on a host, and waiting until a host is up."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from docker.errors import APIError
+
+from fleetpy_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import docker
+
+_POLL = 0.1
+_GRACE = 2
+"""Seconds from SIGTERM to SIGKILL for a command that takes too long."""
+_TIMED_OUT = 124
+"""What timeout(1) exits with."""
+_KILLED_LATE = 137
+
+
+class CommandFailedError(LabError):
+    """A command on a host failed, or took too long; `completed` is what it left."""
+
+    def __init__(self, message: str, completed: subprocess.CompletedProcess[str]) -> None:
+        super().__init__(message)
+        self.completed = completed
+
+
+def run_on(
+    client: docker.DockerClient,
+    container: str,
+    command: Sequence[str],
+    *,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as root in a container, for at most `timeout` seconds.
+
+    Raises `LabError` if it cannot be run (the host is dead or paused) and `CommandFailedError` when the time is up.
+    """
+    bounded = ["timeout", f"--kill-after={_GRACE}", f"{timeout:g}", *command]
+    began = time.monotonic()
+    try:
+        run = client.api.exec_create(container, bounded, environment=dict(environment or {}))
+        out, err = client.api.exec_start(run["Id"], demux=True)
+        code = client.api.exec_inspect(run["Id"])["ExitCode"]
+    except APIError as error:
+        raise LabError(f"cannot run {command[0]} on {container}: {error.explanation or error}") from error
+    completed = subprocess.CompletedProcess(
+        list(command),
+        _KILLED_LATE if code is None else code,
+        (out or b"").decode(errors="replace"),
+        (err or b"").decode(errors="replace"),
+    )
+    if completed.returncode in (_TIMED_OUT, _KILLED_LATE) and time.monotonic() - began >= timeout:
+        raise CommandFailedError(f"{' '.join(command)} on {container} did not end within {timeout:g} s", completed)
+    return completed
+
+
+def wait_until(condition: Callable[[], object], timeout: float, what: str) -> None:
+    """Ask again and again until `condition` gives something true; raises `LabError` after `timeout` seconds.
+
+    A `LabError` that the condition raises counts as not yet; the last one is part of the message.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        reason = ""
+        try:
+            if condition():
+                return
+        except LabError as error:
+            reason = f": {error}"
+        if time.monotonic() >= deadline:
+            raise LabError(f"{what}: not within {timeout:g} s{reason}")
+        time.sleep(_POLL)
