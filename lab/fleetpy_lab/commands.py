@@ -85,6 +85,7 @@ def list_hosts(name: str, output: str) -> None:
 @click.pass_obj
 def execute(name: str, host: str, command: tuple[str, ...], output: str) -> None:
     """Run a command on a host as root, with its input, output and exit code."""
+    command = command[1:] if command[0] == "--" else command
     if output == "json":
         completed = Lab(name).exec(host, *command)
         print_json(

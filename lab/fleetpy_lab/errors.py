@@ -11,3 +11,7 @@ class LabError(FleetError):
 
 class LabUsageError(UsageError):
     """The lab was asked for something that it does not have, such as a host that does not exist."""
+
+
+class HostDiedError(FleetError):
+    """A host ended by itself: no `LabError`, since waiting for it any longer is of no use."""

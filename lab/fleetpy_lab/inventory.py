@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.models.networks import Network
 
-_HINTS = {
-    HostStatus.DEAD: "`fleet-lab revive` starts it again",
-    HostStatus.PAUSED: "`fleet-lab resume` thaws it",
-}
+_REMEDIES = {HostStatus.DEAD: "revive", HostStatus.PAUSED: "resume"}
+"""What brings a host back that runs no processes."""
 
 
 def lab_names(client: docker.DockerClient) -> list[str]:
@@ -56,8 +54,8 @@ class Inventory:
     def awake(self, name: str) -> Host:
         """The host of that name, if its processes run; raises `LabUsageError`."""
         host = self.host(name)
-        if host.status in _HINTS:
-            raise LabUsageError(f"{name} is {host.status}; {_HINTS[host.status]}")
+        if host.status in _REMEDIES:
+            raise LabUsageError(f"{name} is {host.status}; `fleet-lab {_REMEDIES[host.status]} {name}` brings it back")
         return host
 
     def first_running(self) -> Host:

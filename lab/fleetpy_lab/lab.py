@@ -118,7 +118,7 @@ class Lab:
     def _wait_for_all(self, timeout: float) -> None:
         hosts = self.hosts()
         with self._progress.step("waiting for systemd to start every host's services"):
-            readiness.wait_for_services(self._client, hosts, timeout, self._progress)
+            readiness.wait_for_services(self._inventory, hosts, timeout, self._progress)
         with self._progress.step("waiting for etcd's members to agree"):
             readiness.wait_for_etcd(self._client, hosts, timeout)
         with self._progress.step(f"waiting for fleet to have all {len(hosts)} machines"):
@@ -195,7 +195,7 @@ class Lab:
         if found.status is HostStatus.DEAD:
             with _explained(f"cannot start {host}"):
                 self._inventory.container(found).start()
-        readiness.wait_for_boot(self._client, self.awake(host), timeout)
+        readiness.wait_for_boot(self._inventory, self.awake(host), timeout)
 
     def partition(self, host: str) -> None:
         """Cut a host off from all others. Its processes go on."""

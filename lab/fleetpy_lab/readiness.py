@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from fleetpy.client.client import FleetClient
 from fleetpy.errors import FleetError
-from fleetpy_lab.errors import LabError
+from fleetpy_lab.errors import HostDiedError, LabError
+from fleetpy_lab.host import HostStatus
 from fleetpy_lab.running import CommandFailedError, run_on, wait_until
 
 if TYPE_CHECKING:
@@ -16,49 +16,54 @@ if TYPE_CHECKING:
     import docker
 
     from fleetpy_lab.host import Host
+    from fleetpy_lab.inventory import Inventory
     from fleetpy_lab.progress import Progress
 
 _UP = ("running", "degraded")
 _BOOTED = ("starting", *_UP)
 """What `systemctl is-system-running` says from basic.target on (systemctl(1))."""
+_QUESTION_TIMEOUT = 10.0
 
 
-def wait_for_boot(client: docker.DockerClient, host: Host, timeout: float) -> None:
+def wait_for_boot(inventory: Inventory, host: Host, timeout: float) -> None:
     """Wait until the host's systemd has come as far as to take orders; its services may still be starting."""
-
-    def booted() -> bool:
-        return _system_state(client, host, [], timeout) in _BOOTED
-
-    wait_until(booted, timeout, f"{host.name} boots")
+    wait_until(lambda: _system_state(inventory, host) in _BOOTED, timeout, f"{host.name} boots")
 
 
-def wait_for_services(client: docker.DockerClient, hosts: Sequence[Host], timeout: float, progress: Progress) -> None:
+def wait_for_services(inventory: Inventory, hosts: Sequence[Host], timeout: float, progress: Progress) -> None:
     """Wait until everything that is started at boot has started; says which services failed."""
+    states: dict[str, str] = {}
 
-    def wait(host: Host) -> str:
-        def up() -> bool:
-            return _system_state(client, host, ["--wait"], timeout) in _UP
+    def all_up() -> bool:
+        for host in hosts:
+            if states.get(host.name) not in _UP:
+                states[host.name] = _system_state(inventory, host)
+                progress.detail(f"{host.name} is {states[host.name]}")
+        return all(states[host.name] in _UP for host in hosts)
 
-        try:
-            wait_until(up, timeout, f"{host.name} starts its services")
-        except LabError as error:
-            raise LabError(f"{error}; still starting: {_listed(client, host, 'list-jobs')}") from error
-        return _system_state(client, host, [], timeout)
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for host, state in zip(hosts, pool.map(wait, hosts), strict=True):
-            if state == "degraded":
-                progress.say(f"{host.name} is up, but failed: {_listed(client, host, 'list-units', '--failed')}")
-
-
-def _system_state(client: docker.DockerClient, host: Host, options: Sequence[str], timeout: float) -> str:
-    command = ["systemctl", "is-system-running", *options]
-    return run_on(client, host.container, command, timeout=timeout).stdout.strip()
+    try:
+        wait_until(all_up, timeout, "every host starts its services")
+    except LabError as error:
+        late = [host for host in hosts if states.get(host.name) not in _UP]
+        jobs = "; ".join(f"{host.name} is still starting {_listed(inventory, host, 'list-jobs')}" for host in late)
+        raise LabError(f"{error}; {jobs}") from error
+    for host in hosts:
+        if states[host.name] == "degraded":
+            progress.say(f"{host.name} is up, but failed: {_listed(inventory, host, 'list-units', '--failed')}")
 
 
-def _listed(client: docker.DockerClient, host: Host, *query: str) -> str:
-    completed = run_on(client, host.container, ["systemctl", *query, "--plain", "--no-legend"], timeout=10)
-    names = [word for line in completed.stdout.splitlines() for word in line.split() if "." in word and "/" not in word]
+def _system_state(inventory: Inventory, host: Host) -> str:
+    if inventory.host(host.name).status is HostStatus.DEAD:
+        words = inventory.container(host).logs(tail=5).decode(errors="replace").strip()
+        raise HostDiedError(f"{host.name} died while it booted; its last words: {words or 'none'}")
+    command = ["systemctl", "is-system-running"]
+    return run_on(inventory.client, host.container, command, timeout=_QUESTION_TIMEOUT).stdout.strip()
+
+
+def _listed(inventory: Inventory, host: Host, *query: str) -> str:
+    command = ["systemctl", *query, "--plain", "--no-legend"]
+    answer = run_on(inventory.client, host.container, command, timeout=_QUESTION_TIMEOUT).stdout
+    names = [word for line in answer.splitlines() for word in line.split() if "." in word and "/" not in word]
     return ", ".join(dict.fromkeys(names)) or "nothing that systemd knows of"
 
 
