@@ -1,7 +1,8 @@
 """What a unit's [X-Fleet] section asks of the machine it runs on (the design's and the original's
 `unit-files-and-scheduling.md`).
 
-An empty assignment clears what the option had before it, as with systemd's own lists. In a template, a value whose
+An empty assignment clears what the option had before it, under any of its names, as with systemd's own lists. Values
+that are lists (all but `MachineMetadata`) may have several words to a line, quoted or not. In a template, a value whose
 meaning hangs on the instance (`%i`, `%n`, `%N`) is left for the instances to be read and checked in.
 """
 
@@ -204,12 +205,13 @@ def _metadata(words: list[_Word]) -> tuple[tuple[str, frozenset[str]], ...]:
 
 
 def _patterns(words: list[_Word]) -> tuple[str, ...]:
+    """The patterns, each once; a `%i` that is empty outside an instance leaves none."""
     for word in words:
         try:
             check_pattern(word.text)
         except InvalidRequirementError as error:
             raise InvalidRequirementError(f"{word.spelling}: {error}") from None
-    return tuple(dict.fromkeys(word.text for word in words))
+    return tuple(dict.fromkeys(word.text for word in words if word.text))
 
 
 def _is_global(words: list[_Word]) -> bool:

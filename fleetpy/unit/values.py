@@ -1,4 +1,4 @@
-"""What an option's verbatim value says: one logical line, and the words or quoted items in it."""
+"""What an option's verbatim value says: one logical line, and the words or items in it."""
 
 from __future__ import annotations
 
@@ -16,44 +16,31 @@ def logical_line(value: str) -> str:
 
 
 def split_words(line: str) -> list[str]:
-    """The words between white space; double quotes around a word make no difference, inside it keep space together.
+    """The words between white space, of which names and patterns have none inside; double quotes make no difference.
 
     A backslash means nothing here: patterns and escaped names have their own use for it. Raises
     `InvalidRequirementError` for a quote that is not closed.
     """
-    if '"' not in line:
-        return line.split()
-    outside_and_inside = line.split('"')
-    if len(outside_and_inside) % 2 == 0:
-        raise InvalidRequirementError(f"a double quote is not closed in {line!r}")
-    words: list[str] = []
-    word = ""
-    for index, part in enumerate(outside_and_inside):
-        if index % 2:
-            word += part
-            continue
-        head, *tail = _split_keeping_ends(part)
-        word += head
-        for piece in tail:
-            words.append(word)
-            word = piece
-    words.append(word)
-    return [word for word in words if word]
-
-
-def _split_keeping_ends(text: str) -> list[str]:
-    """Like `str.split()`, but with an empty piece where the text begins or ends with white space."""
-    pieces = text.split()
-    if not pieces:
-        return ["", ""] if text else [""]
-    return [*([""] if text[0].isspace() else []), *pieces, *([""] if text[-1].isspace() else [])]
+    _check_quotes(line)
+    return line.replace('"', "").split()
 
 
 def split_items(line: str) -> list[str]:
-    """The quoted items of a line that begins and ends with a double quote; any other line is one item.
+    """The items of a line that begins and ends with a double quote, each quoted or a word; any other line is one item.
 
-    So the original reads `MachineMetadata="region=eu" "disk=ssd"`, and `MachineMetadata=rack=third from left`.
+    So the original reads `MachineMetadata="region=eu" "disk=ssd"`, and `MachineMetadata=rack=third from left`. Raises
+    `InvalidRequirementError` for a quote that is not closed.
     """
     if not line.startswith('"') or not line.endswith('"'):
         return [line] if line else []
-    return split_words(line)
+    _check_quotes(line)
+    items: list[str] = []
+    for index, part in enumerate(line.split('"')):
+        within_quotes = index % 2 == 1
+        items += [part] if within_quotes else part.split()
+    return [item for item in items if item]
+
+
+def _check_quotes(line: str) -> None:
+    if line.count('"') % 2:
+        raise InvalidRequirementError(f"a double quote is not closed in {line!r}")

@@ -54,7 +54,7 @@ from fleetpy.unit.glob import check_pattern, literal, matches
         ("[^a]", "/", True),
     ],
 )
-def test_a_pattern_stands_for_whole_names(pattern: str, name: str, expected: bool) -> None:  # noqa: FBT001
+def test_a_pattern_stands_for_whole_names(pattern: str, name: str, expected: bool) -> None:  # noqa: FBT001 (an expectation)
     check_pattern(pattern)
     assert matches(pattern, name) is expected
 
