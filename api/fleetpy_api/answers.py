@@ -25,7 +25,7 @@ def adapter(entity: type) -> TypeAdapter[Any]:
 
 def encode(entity: Any) -> bytes:
     """An entity's JSON."""
-    return adapter(type(entity)).dump_json(entity, exclude_defaults=True)
+    return adapter(entity.__class__).dump_json(entity, exclude_defaults=True)
 
 
 def answer(entity: Any, status: int = 200) -> Response:

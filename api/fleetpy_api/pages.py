@@ -36,6 +36,11 @@ _VERSION = 1
 _HEAD = struct.Struct("<BBHQ")
 
 
+def by_key(entry: tuple[str, object]) -> str:
+    """What lists are sorted by."""
+    return entry[0]
+
+
 @dataclass(frozen=True, slots=True)
 class PageToken:
     """Where a page starts: behind `after`, in the list as of `revision`."""
@@ -75,7 +80,7 @@ class Listing(Generic[T]):
     @classmethod
     def freeze(cls, entries: Iterable[tuple[str, T]]) -> Listing[T]:
         """Sort entries by key."""
-        ordered = sorted(entries, key=lambda entry: entry[0])
+        ordered = sorted(entries, key=by_key)
         return cls([key for key, _ in ordered], [item for _, item in ordered])
 
 

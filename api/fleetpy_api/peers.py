@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
+    from fastapi import Request
+
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred: pid, uid, gid (unix(7))."""
 
@@ -28,3 +30,9 @@ def describe_peer(transport: asyncio.BaseTransport) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:
         return f"uid {uid}"
+
+
+def requester(request: Request) -> str:
+    """Who asks, in words."""
+    known: str | None = getattr(request.state, "peer", None)
+    return known or (request.client.host if request.client else "unknown")

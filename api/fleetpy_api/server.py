@@ -28,12 +28,15 @@ MAX_HEAD = 256 * 1024
 
 
 class Protocol(H11Protocol):
-    """A connection: each of its requests has `peer`, who is at the other end, in its scope's state."""
+    """A connection.
+
+    The state of its requests' scopes has `peer`, who is at the other end, and `cut`, which ends the connection at once.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Find out who has connected."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "peer": describe_peer(transport)}
+        self.app_state = {**self.app_state, "peer": describe_peer(transport), "cut": transport.abort}
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP in the form that all errors have."""

@@ -1,0 +1,152 @@
+"""From a wish and what the cluster has to what is written: a pure function, one decision for each wish.
+
+The table is the original's for `PUT` and `DELETE` (`api-v1.md`), with `restart` beside it:
+
+| the unit is | asked | decision |
+| --- | --- | --- |
+| unknown | options | created, `inactive` unless a state is given |
+| unknown | no options | refused, 409 |
+| known | other options | replaced: as if created, but the same unit (`uid`) goes on with them |
+| known | the same options or none, and a state | changed, or unchanged |
+| known | the same options or none, no state | refused, 409 |
+| known, unknown | destroy | destroyed, nothing (404 to a `DELETE`) |
+| launched or loaded | restart | launched, with a new stamp |
+| inactive, unknown, a template | restart | refused, 409, 404, 400 |
+
+Every decision, a refusal too, carries the guard under which it was made: a picture that lags behind the registry must
+not refuse, or take for done, what another host has just changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fleetpy.errors import UserError
+from fleetpy.model.records import UnitRecord
+from fleetpy.model.states import UnitGoal
+from fleetpy_api.errors import RefusedError
+from fleetpy_api.wishes import check_storable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fleetpy.ids import Revision
+    from fleetpy.unit.file import UnitFile
+    from fleetpy_api.wishes import Wish
+
+
+class Status(StrEnum):
+    """What becomes of a wish (`ChangeResult.status`)."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    DESTROYED = "destroyed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A unit that the cluster has, as last written at `revision`."""
+
+    record: UnitRecord
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks for a change, and when."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a wish comes to, if the unit is still what it was taken for (`known`).
+
+    `record` is what to write and `file` what goes with it; a destroyed unit has neither.
+    """
+
+    status: Status
+    known: Known | None
+    record: UnitRecord | None = None
+    file: UnitFile | None = None
+    code: int = 0
+    message: str = ""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a known unit gets other options."""
+        return self.known is not None and self.file is not None
+
+
+def refused(code: int, message: str, known: Known | None = None) -> Decision:
+    """A refusal."""
+    return Decision(Status.REFUSED, known, code=code, message=message)
+
+
+def refusal(error: UserError, known: Known | None = None) -> Decision:
+    """The refusal that an error comes to."""
+    return refused(error.code if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST, str(error), known)
+
+
+def decide(wish: Wish, known: Known | None, author: Author) -> Decision:
+    """What the wish comes to for a unit that is `known`, or not."""
+    try:
+        match wish.action:
+            case "set":
+                return _set(wish, known, author)
+            case "destroy":
+                return Decision(Status.DESTROYED if known else Status.UNCHANGED, known)
+            case "restart":
+                return _restart(wish, known, author)
+    except UserError as error:
+        return refusal(error, known)
+
+
+def _set(wish: Wish, known: Known | None, author: Author) -> Decision:
+    name = wish.name.full
+    if wish.file is not None and (known is None or wish.file.hash != known.record.hash):
+        check_storable(wish, wish.file)
+        record = UnitRecord(
+            desired=wish.goal or UnitGoal.INACTIVE,
+            hash=wish.file.hash,
+            restarted=known.record.restarted if known else None,
+            changed_at=author.at,
+            changed_by=author.name,
+        )
+        return Decision(Status.CHANGED if known else Status.CREATED, known, record, wish.file)
+    if known is None:
+        raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} does not exist and no options are given to make it from")
+    if wish.goal is None:
+        raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} exists; say which desiredState it is to have")
+    if wish.goal is known.record.desired:
+        return Decision(Status.UNCHANGED, known)
+    return Decision(Status.CHANGED, known, _changed(known, author, desired=wish.goal))
+
+
+def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:
+    name = wish.name.full
+    if known is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
+    if wish.name.is_template:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"{name} is a template and does not run; restart its instances")
+    if known.record.desired is UnitGoal.INACTIVE:
+        raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} is inactive: there is nothing to restart; start it")
+    stamp = author.at.isoformat(timespec="microseconds")
+    return Decision(Status.CHANGED, known, _changed(known, author, desired=UnitGoal.LAUNCHED, restarted=stamp))
+
+
+def _changed(known: Known, author: Author, *, desired: UnitGoal, restarted: str | None = None) -> UnitRecord:
+    return known.record.model_copy(
+        update={
+            "desired": desired,
+            "restarted": restarted or known.record.restarted,
+            "changed_at": author.at,
+            "changed_by": author.name,
+        }
+    )

@@ -1,0 +1,217 @@
+"""The stream of events: one JSON object a line, first how everything is, then what changes.
+
+Each stream keeps only the *names* of what its reader has yet to be told about, and looks at the picture when it writes.
+So a reader that is slow is told less often, never something old, and costs no more memory than there are names; one
+that does not read at all is cut off. The first state and later changes are the same mechanism: at the start, every
+name is news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from fastapi import Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from fleetpy.errors import UnavailableError
+from fleetpy.ids import MachineID, Revision, UnitName
+from fleetpy.schemas.fleetpy_v1 import Event
+from fleetpy_api.answers import encode
+from fleetpy_api.catch_up import catch_up
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from fleetpy_api.picture import News, Picture
+    from fleetpy_api.routes import Routes
+    from fleetpy_api.service import Service
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/x-ndjson"
+HEARTBEAT = 15.0
+"""Seconds without news after which a stream says that it is alive."""
+PATIENCE = 60.0
+"""Seconds that a reader may take to read what was written, before it is cut off."""
+CHUNK = 200
+"""How many events are written at once."""
+MAX_STREAMS = 256
+"""How many streams may be open."""
+MAX_REVISION = 2**63 - 1
+"""etcd's revisions have 63 bits."""
+
+
+class Stream:
+    """What one reader has yet to be told: names of units and ids of machines, oldest news first."""
+
+    def __init__(self, picture: Picture, only: frozenset[UnitName]) -> None:
+        self._picture = picture
+        self._only = only
+        self._units: dict[UnitName, None] = {}
+        self._machines: dict[MachineID, None] = {}
+        self._woken = asyncio.Event()
+        self._synced = False
+        self._ended = False
+        self.mark(only or picture.unit_names(), picture.machine_ids())
+
+    def mark(self, units: Iterable[UnitName], machines: Iterable[MachineID]) -> None:
+        """There is news of these."""
+        self._units.update(dict.fromkeys(units if not self._only else self._only.intersection(units)))
+        self._machines.update(dict.fromkeys(machines))
+        self._woken.set()
+
+    def end(self) -> None:
+        """Tell no more."""
+        self._ended = True
+        self._woken.set()
+
+    async def next(self) -> bytes | None:
+        """Lines to write: events, or a heartbeat if nothing happens for a while; None at the end."""
+        while not self._ended:
+            if self._units or self._machines:
+                return b"".join(encode(event) + b"\n" for event in self._take())
+            if not self._synced:
+                self._synced = True
+                return encode(Event("synced", self._picture.revision)) + b"\n"
+            self._woken.clear()
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await self._woken.wait()
+            except TimeoutError:
+                return encode(Event("heartbeat", self._picture.revision)) + b"\n"
+        return None
+
+    def _take(self) -> list[Event]:
+        picture, revision = self._picture, self._picture.revision
+        events = []
+        for machine in _some_of(self._machines):
+            status = picture.machine(machine)
+            events.append(
+                Event("machine", revision, machine=status) if status else Event("machine-gone", revision, name=machine)
+            )
+        for name in _some_of(self._units):
+            facts = picture.unit(name)
+            events.append(
+                Event("unit", revision, unit=facts.status) if facts else Event("unit-gone", revision, name=name)
+            )
+        return events
+
+
+def _some_of(names: dict[T, None]) -> list[T]:
+    """Take the oldest names out."""
+    taken = list(itertools.islice(names, CHUNK))
+    for name in taken:
+        del names[name]
+    return taken
+
+
+class Streams:
+    """The open streams."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._open: set[Stream] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, only: frozenset[UnitName]) -> Stream:
+        """A stream that speaks of all units, or `only` of some; raises `UnavailableError` if there are too many."""
+        if self._ended:
+            raise UnavailableError("fleet-api is ending; ask again")
+        if len(self._open) >= MAX_STREAMS:
+            raise UnavailableError(f"{MAX_STREAMS} streams of events are open already; close some, or ask another host")
+        stream = Stream(self._picture, only)
+        self._open.add(stream)
+        if self._unsubscribe is None:
+            self._unsubscribe = self._picture.subscribe(self._tell)
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream."""
+        self._open.discard(stream)
+        if not self._open and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def end(self) -> None:
+        """End every stream, and open no more."""
+        self._ended = True
+        for stream in self._open:
+            stream.end()
+
+    def _tell(self, news: News) -> None:
+        for stream in self._open:
+            stream.mark(news.units, news.machines)
+
+
+class EventResponse(StreamingResponse):
+    """The answer that a stream is: written until its reader goes away or stops reading, or the server ends."""
+
+    def __init__(self, streams: Streams, stream: Stream, cut: Callable[[], None]) -> None:
+        super().__init__(_lines(stream), headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
+        self._streams = streams
+        self._stream = stream
+        self._cut = cut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as ASGI has it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams.close(self._stream)
+
+    async def stream_response(self, send: Send) -> None:
+        """Write the lines."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(PATIENCE):
+                await send(message)
+
+        try:
+            await super().stream_response(send_in_time)
+        except TimeoutError:
+            _log.warning("a stream of events was cut off: its reader has read nothing for %gs", PATIENCE)
+            self._cut()
+
+
+class EventsResource:
+    """The resource, wherever it is mounted."""
+
+    def __init__(self, service: Service, streams: Streams) -> None:
+        self._service = service
+        self._streams = streams
+
+    def install(self, routes: Routes) -> None:
+        """Serve `/events`."""
+        routes.add("GET", "/events", self.events, answers={200: Event}, errors=(400,), media_type=MEDIA_TYPE)
+
+    async def events(
+        self,
+        request: Request,
+        name: Annotated[list[str], Query(default_factory=list)],
+        after: Annotated[int, Query(ge=0, le=MAX_REVISION)] = 0,
+    ) -> Response:
+        """Events, one JSON object a line: how everything is, `synced`, then what changes."""
+        picture = await self._service.picture()
+        if not await catch_up(picture, Revision(after)):
+            raise UnavailableError(f"fleet-api has not seen revision {after} of etcd's yet")
+        stream = self._streams.open(frozenset(map(UnitName, name)))
+        return EventResponse(self._streams, stream, getattr(request.state, "cut", _nothing))
+
+
+async def _lines(stream: Stream) -> AsyncIterator[bytes]:
+    while (lines := await stream.next()) is not None:
+        yield lines
+
+
+def _nothing() -> None:
+    """There is no connection of ours to cut."""

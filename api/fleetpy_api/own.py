@@ -1,0 +1,108 @@
+"""`/fleetpy/v1`: what the original's API lacks (`fleetpy.schemas.fleetpy_v1` is the contract)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from fleetpy import __version__
+from fleetpy.errors import UnavailableError
+from fleetpy.ids import MachineID, UnitName
+from fleetpy.schemas.fleetpy_v1 import (
+    ChangeBatch,
+    ChangeResult,
+    ChangeResults,
+    Explanation,
+    Health,
+    MachineChange,
+    MachineStatusList,
+    UnitStatusPage,
+)
+from fleetpy_api.answers import answer, answer_all
+from fleetpy_api.decide import Status
+from fleetpy_api.errors import RefusedError
+from fleetpy_api.pages import by_key
+from fleetpy_api.peers import requester
+
+if TYPE_CHECKING:
+    from fleetpy.schemas.fleetpy_v1 import Change
+    from fleetpy_api.decide import Decision
+    from fleetpy_api.routes import Routes
+    from fleetpy_api.service import Service
+
+MAX_CHANGES = 5000
+"""Changes in one batch: some 40 transactions, answered within fleetctl's patience."""
+
+
+class OwnResources:
+    """The resources, wherever they are mounted."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def install(self, routes: Routes) -> None:
+        """Serve everything but the stream of events."""
+        batch, machine = (400, 413, 415), "/machines/{machine}"
+        routes.add("POST", "/changes", self.change, answers={200: ChangeResults}, errors=batch, takes_json=True)
+        routes.add("GET", "/units", self.units, answers={200: UnitStatusPage}, errors=(400,))
+        routes.add("GET", "/units/{name}/explain", self.explain, answers={200: Explanation}, errors=(404,))
+        routes.add("GET", "/machines", self.machines, answers={200: MachineStatusList})
+        routes.add("PATCH", machine, self.change_machine, answers={204: None}, errors=(400, 404, 415), takes_json=True)
+        routes.add("GET", "/health", self.health, answers={200: Health})
+
+    async def change(self, request: Request, batch: ChangeBatch) -> Response:
+        """Carry out wishes for many units, each by itself."""
+        if len(batch.changes) > MAX_CHANGES:
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"{len(batch.changes)} changes are too many for one batch; send at most {MAX_CHANGES} at a time",
+            )
+        decisions, revision = await self._service.change_all(batch.changes, requester(request))
+        results = [_result(change, decision) for change, decision in zip(batch.changes, decisions, strict=True)]
+        return answer(ChangeResults(revision, results))
+
+    async def units(self, name: Annotated[list[str], Query(default_factory=list)]) -> Response:
+        """Every unit, or those named, by name."""
+        picture = await self._service.picture()
+        if name:
+            found = (picture.unit(UnitName(one)) for one in sorted(set(name)))
+            facts = [one for one in found if one is not None]
+        else:
+            facts = [one for _, one in sorted(picture.units(), key=by_key)]
+        return answer_all(picture.revision, "units", facts, lambda one: one.status)
+
+    async def explain(self, name: str) -> Response:
+        """Where a unit is, where it would go, and why not elsewhere."""
+        picture = await self._service.picture()
+        explanation = picture.explain(UnitName(name))
+        if explanation is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
+        return answer(explanation)
+
+    async def machines(self) -> Response:
+        """Every machine that is alive, by id."""
+        picture = await self._service.picture()
+        machines = [machine for _, machine in sorted(picture.machines(), key=by_key)]
+        return answer(MachineStatusList(picture.revision, machines))
+
+    async def change_machine(self, machine: str, change: MachineChange) -> Response:
+        """Cordon or drain a machine, or no longer."""
+        await self._service.change_machine(MachineID(machine), change)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def health(self) -> Response:
+        """Whether the API can answer: 503 while the registry is away."""
+        picture = await self._service.picture()
+        if picture.trouble:
+            raise UnavailableError(picture.trouble)
+        return answer(Health("ok", __version__, picture.revision, picture.leader))
+
+
+def _result(change: Change, decision: Decision) -> ChangeResult:
+    if decision.status is Status.REFUSED:
+        return ChangeResult(change.name, decision.status, decision.code, decision.message)
+    stamp = decision.record.restarted if change.action == "restart" and decision.record else None
+    return ChangeResult(change.name, decision.status, restarted=stamp or "")

@@ -1,0 +1,90 @@
+"""What the resources work with: the picture of the cluster, and the ways to change it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fleetpy.errors import UnavailableError, UserError
+from fleetpy_api.decide import Author, Decision, Status, refusal
+from fleetpy_api.errors import RefusedError
+from fleetpy_api.wishes import Wish, WishReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from fleetpy.ids import MachineID, Revision
+    from fleetpy.schemas.fleetpy_v1 import Change, MachineChange
+    from fleetpy_api.metrics import Metrics
+    from fleetpy_api.patches import MetadataPatch
+    from fleetpy_api.picture import Picture
+    from fleetpy_api.settings import SettingsWriter
+    from fleetpy_api.writer import UnitWriter
+
+FIRST_READ = 2.5
+"""Seconds that a request waits for the first picture; fleetctl gives up on one after 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One cluster's API, without HTTP. `clock` gives monotonic seconds, `now` the wall clock's time with its zone."""
+
+    shown: Picture
+    units: UnitWriter
+    settings: SettingsWriter
+    metrics: Metrics
+    token_limit: int
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+
+    async def picture(self) -> Picture:
+        """The picture of the cluster, once there is one; raises `UnavailableError` if that takes too long."""
+        try:
+            async with asyncio.timeout(FIRST_READ):
+                await self.shown.synced()
+        except TimeoutError as error:
+            raise UnavailableError("fleet-api has not been able to read the cluster's state from etcd yet") from error
+        return self.shown
+
+    async def change(self, change: Change, by: str) -> Decision:
+        """Carry out one change; raises `UserError` or `UnavailableError` if it is not done."""
+        await self.picture()
+        wish = WishReader().read(change)
+        (decision,), _ = await self.units.apply([wish], Author(by, self.now()))
+        if decision.status is not Status.REFUSED:
+            return decision
+        if decision.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise UnavailableError(decision.message)
+        raise RefusedError(decision.code, decision.message)
+
+    async def change_all(self, changes: Sequence[Change], by: str) -> tuple[list[Decision], Revision]:
+        """Carry out changes, each by itself; raises `UnavailableError` if the registry took none of them."""
+        await self.picture()
+        reader = WishReader()
+        decisions: dict[int, Decision] = {}
+        wishes: dict[int, Wish] = {}
+        for index, change in enumerate(changes):
+            try:
+                wishes[index] = reader.read(change)
+            except UserError as error:
+                decisions[index] = refusal(error)
+        done, revision = await self.units.apply(wishes.values(), Author(by, self.now()))
+        decisions.update(zip(wishes, done, strict=True))
+        if done and all(decision.code == HTTPStatus.SERVICE_UNAVAILABLE for decision in done):
+            raise UnavailableError(done[0].message)
+        return [decisions[index] for index in range(len(changes))], revision
+
+    async def patch_metadata(self, patches: Iterable[MetadataPatch]) -> None:
+        """Change machines' metadata."""
+        await self.picture()
+        await self.settings.patch_metadata(patches)
+
+    async def change_machine(self, machine: MachineID, change: MachineChange) -> None:
+        """Cordon or drain a machine, or no longer; raises `RefusedError` (404) for one that nothing is known of."""
+        picture = await self.picture()
+        if not picture.knows_machine(machine):
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no machine {machine}; give its full id")
+        await self.settings.change(machine, change)

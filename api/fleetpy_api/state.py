@@ -1,0 +1,59 @@
+"""`/state` of the original's API: what systemd says of units."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations at run time
+from fastapi.responses import Response  # noqa: TC002 - likewise
+
+from fleetpy.ids import UnitName
+from fleetpy.schemas.v1 import UnitStateEntity, UnitStatePage
+from fleetpy_api.answers import answer
+from fleetpy_api.errors import RefusedError
+from fleetpy_api.pages import Pager
+
+if TYPE_CHECKING:
+    from fleetpy_api.routes import Routes
+    from fleetpy_api.service import Service
+
+_KIND = 2
+
+
+class StateResource:
+    """The resource, wherever it is mounted."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._pager: Pager[UnitStateEntity] = Pager(_KIND, service.token_limit, service.clock)
+
+    def install(self, routes: Routes) -> None:
+        """Serve `/state`."""
+        routes.add("GET", "/state", self.list, answers={200: UnitStatePage}, errors=(400,))
+        routes.add("GET", "/state/{name}", self.get, answers={200: UnitStateEntity}, errors=(404,))
+
+    async def list(
+        self,
+        request: Request,
+        machineID: str = "",  # noqa: N803 - the wire's name
+        unitName: str = "",  # noqa: N803 - likewise
+        nextPageToken: str = "",  # noqa: N803, ARG002 - likewise; all of its values are looked at below
+    ) -> Response:
+        """A page of states by unit and machine: all, or those of a unit, of a machine, or of both."""
+        picture = await self._service.picture()
+        tokens = request.query_params.getlist("nextPageToken")
+
+        def wanted(state: UnitStateEntity) -> bool:
+            return machineID in ("", state.machineID) and unitName in ("", state.name)
+
+        page = self._pager.page(tokens, picture.revision, picture.states, wanted)
+        return answer(UnitStatePage(list(page.items), page.next_token))
+
+    async def get(self, name: str) -> Response:
+        """The state of one unit; of a global one, that on the first machine."""
+        picture = await self._service.picture()
+        state = next(iter(picture.states_of(UnitName(name))), None)
+        if state is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"no machine reports a state of unit {name}")
+        return answer(state)

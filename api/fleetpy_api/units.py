@@ -1,0 +1,83 @@
+"""`/units` of the original's API: list, read, set and destroy units."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations at run time
+from fastapi.responses import Response
+from pydantic import BeforeValidator
+
+from fleetpy.errors import InvalidUnitNameError
+from fleetpy.ids import UnitName
+from fleetpy.schemas.fleetpy_v1 import Change
+from fleetpy.schemas.v1 import UnitEntity, UnitPage
+from fleetpy_api.answers import answer
+from fleetpy_api.decide import Status
+from fleetpy_api.errors import RefusedError
+from fleetpy_api.pages import Pager
+from fleetpy_api.peers import requester
+from fleetpy_api.routes import without_nulls
+
+if TYPE_CHECKING:
+    from fleetpy_api.picture import UnitFacts
+    from fleetpy_api.routes import Routes
+    from fleetpy_api.service import Service
+
+_KIND = 1
+
+
+class UnitsResource:
+    """The resource, wherever it is mounted."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._pager: Pager[UnitFacts] = Pager(_KIND, service.token_limit, service.clock)
+
+    def install(self, routes: Routes) -> None:
+        """Serve `/units`."""
+        item = "/units/{name}"
+        routes.add("GET", "/units", self.list, answers={200: UnitPage}, errors=(400,))
+        routes.add("GET", item, self.get, answers={200: UnitEntity}, errors=(404,))
+        routes.add("DELETE", item, self.destroy, answers={204: None}, errors=(404,))
+        answers = {201: None, 204: None}
+        routes.add("PUT", item, self.set, answers=answers, errors=(400, 409, 413, 415), takes_json=True)
+
+    async def list(self, request: Request, nextPageToken: str = "") -> Response:  # noqa: N803, ARG002 - the wire's
+        """A page of the units that the cluster knows, by name."""
+        picture = await self._service.picture()
+        tokens = request.query_params.getlist("nextPageToken")
+        page = self._pager.page(tokens, picture.revision, picture.units)
+        return answer(UnitPage([facts.entity() for facts in page.items], page.next_token))
+
+    async def get(self, name: str) -> Response:
+        """One unit."""
+        picture = await self._service.picture()
+        facts = picture.unit(UnitName(name))
+        if facts is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
+        return answer(facts.entity())
+
+    async def set(
+        self, request: Request, name: str, unit: Annotated[UnitEntity, BeforeValidator(without_nulls)]
+    ) -> Response:
+        """Make a unit, replace its options, or say what state it is to be in."""
+        if unit.name and unit.name != name:
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST, f"the URL names unit {name}, and the body names unit {unit.name}"
+            )
+        change = Change(name, options=unit.options, desiredState=unit.desiredState)
+        decision = await self._service.change(change, requester(request))
+        made = decision.status is Status.CREATED or decision.replaces
+        return Response(status_code=HTTPStatus.CREATED if made else HTTPStatus.NO_CONTENT)
+
+    async def destroy(self, request: Request, name: str) -> Response:
+        """Stop a unit and forget it."""
+        try:
+            decision = await self._service.change(Change(name, action="destroy"), requester(request))
+        except InvalidUnitNameError as error:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no such unit: {error}") from error
+        if decision.status is not Status.DESTROYED:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
+        return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -1,0 +1,248 @@
+"""Carries out wishes by guarded transactions: many units to one, each unit's fate its own.
+
+A round takes every wish that waits, the first of each unit, decides it by the present picture, and packs the decisions
+into transactions that hold only if each unit still is what it was taken for. Where one does not, the picture is let
+come up to date and all of that transaction is decided again in the next round; a unit that lost twice goes alone, so
+that it cannot hold up others. A unit that keeps losing is refused (503).
+
+A transaction that the registry did not answer may have been written or not. Its units are refused with 503 and those
+words; nothing that has not been sent yet is sent after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from fleetpy.errors import UnavailableError
+from fleetpy.model.records import UnitFileRecord
+from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Delete, GuardFailedError, Put, UnchangedSince
+from fleetpy_api.catch_up import Revised, catch_up
+from fleetpy_api.decide import Decision, Status, decide, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fleetpy.ids import Revision, UnitName
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Guard, Registry, Write
+    from fleetpy_api.decide import Author, Known
+    from fleetpy_api.metrics import Metrics
+    from fleetpy_api.wishes import Wish
+
+MAX_ATTEMPTS = 6
+"""How many times a wish is decided before it is given up."""
+TOGETHER_ATTEMPTS = 2
+"""How many times a wish shares its transaction with others."""
+PARALLEL = 4
+"""Transactions in flight: etcd commits what arrives together with one write to disk."""
+MAX_BYTES = 1024 * 1024
+"""Bytes of keys and values in a transaction; etcd refuses requests of more than 1.5 MiB."""
+BREATH = 200
+"""How many wishes are decided before other requests have their turn."""
+
+
+class UnitPicture(Revised, Protocol):
+    """What the cluster has, as far as it is known here."""
+
+    @property
+    def revision(self) -> Revision:
+        """How new the picture is."""
+        ...
+
+    def known(self, name: UnitName) -> Known | None:
+        """The unit, if there is one."""
+        ...
+
+
+@dataclass(slots=True)
+class _Job:
+    """A wish on its way."""
+
+    index: int
+    wish: Wish
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    job: _Job
+    decision: Decision
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """Decisions that are written together."""
+
+    decided: list[_Decided] = field(default_factory=list)
+    writes: dict[str, Write] = field(default_factory=dict)
+    guards: dict[str, Guard] = field(default_factory=dict)
+    bytes: int = 0
+
+    @property
+    def jobs(self) -> list[_Job]:
+        return [one.job for one in self.decided]
+
+    def fits(self, writes: Sequence[Write], size: int) -> bool:
+        if not self.decided:
+            return True
+        new = sum(write.key not in self.writes for write in writes)
+        return (
+            len(self.guards) < MAX_OPERATIONS
+            and len(self.writes) + new <= MAX_OPERATIONS
+            and self.bytes + size <= MAX_BYTES
+        )
+
+    def add(self, decided: _Decided, guard: Guard, writes: Sequence[Write], size: int) -> None:
+        self.decided.append(decided)
+        self.guards[guard.key] = guard
+        self.writes.update((write.key, write) for write in writes)
+        self.bytes += size
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Everything about one call of `apply`."""
+
+    decisions: dict[int, Decision]
+    revision: Revision
+    """How far the picture must have come to show what was written."""
+    seen: Revision
+    """How far the picture must have come before what was lost is decided again."""
+    lost: list[_Job] = field(default_factory=list)
+    away: UnavailableError | None = None
+
+
+class UnitWriter:
+    """Writes units and their files."""
+
+    def __init__(self, registry: Registry, keys: Keys, picture: UnitPicture, metrics: Metrics) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._picture = picture
+        self._metrics = metrics
+
+    async def apply(self, wishes: Iterable[Wish], author: Author) -> tuple[list[Decision], Revision]:
+        """Carry out the wishes; what became of each, and the revision that shows them all.
+
+        The picture shows them when this returns, unless it lags far behind. Several wishes for
+        one unit are carried out one after another.
+        """
+        waiting = deque(_Job(index, wish) for index, wish in enumerate(wishes))
+        batch = _Batch({}, self._picture.revision, self._picture.revision)
+        while waiting:
+            round_, waiting = _first_of_each(waiting)
+            await self._round(round_, author, batch)
+            if not await catch_up(self._picture, max(batch.revision, batch.seen)):
+                batch.decisions.update(
+                    _all_refused(batch.lost, "it was changed by others meanwhile, and is not seen yet")
+                )
+                batch.lost = []
+            waiting.extendleft(reversed(batch.lost))
+            batch.lost = []
+        return [batch.decisions[index] for index in range(len(batch.decisions))], batch.revision
+
+    async def _round(self, jobs: Sequence[_Job], author: Author, batch: _Batch) -> None:
+        """Decide and write each of these wishes once."""
+        slots = asyncio.Semaphore(PARALLEL)
+
+        async def send(transaction: _Transaction) -> None:
+            async with slots:
+                await self._send(transaction, batch)
+
+        decided = await self._decide(jobs, author)
+        async with asyncio.TaskGroup() as sending:
+            for transaction in self._pack(decided):
+                sending.create_task(send(transaction))
+
+    async def _decide(self, jobs: Sequence[_Job], author: Author) -> list[_Decided]:
+        decided = []
+        for number, job in enumerate(jobs, start=1):
+            job.attempts += 1
+            known = self._picture.known(job.wish.name.full)
+            decided.append(_Decided(job, decide(job.wish, known, author)))
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        return decided
+
+    def _pack(self, decided: Iterable[_Decided]) -> Iterator[_Transaction]:
+        together = _Transaction()
+        for one in decided:
+            guard, writes = self._operations(one)
+            size = sum(len(write.key) + (len(write.value) if isinstance(write, Put) else 0) for write in writes)
+            if one.job.attempts > TOGETHER_ATTEMPTS:
+                alone = _Transaction()
+                alone.add(one, guard, writes, size)
+                yield alone
+                continue
+            if not together.fits(writes, size):
+                yield together
+                together = _Transaction()
+            together.add(one, guard, writes, size)
+        if together.decided:
+            yield together
+
+    def _operations(self, one: _Decided) -> tuple[Guard, list[Write]]:
+        """The guard under which a decision was made, and what it writes."""
+        decision, name = one.decision, one.job.wish.name.full
+        key = self._keys.unit(name)
+        guard = Absent(key) if decision.known is None else UnchangedSince(key, decision.known.revision)
+        writes: list[Write] = []
+        if decision.file is not None:
+            # Written anew even if it is there: a collector that saw it unused then finds it changed.
+            file = UnitFileRecord(text=decision.file.text)
+            writes.append(Put(self._keys.unit_file(decision.file.hash), file.encode()))
+        if decision.record is not None:
+            writes.append(Put(key, decision.record.encode()))
+        elif decision.status is Status.DESTROYED:
+            writes.append(Delete(key))
+        return guard, writes
+
+    async def _send(self, transaction: _Transaction, batch: _Batch) -> None:
+        if batch.away is not None:
+            batch.decisions.update(_all_refused(transaction.jobs, f"not written, since {batch.away}"))
+            return
+        try:
+            with self._metrics.operation("set"):
+                revision = await self._registry.commit(
+                    list(transaction.writes.values()), guards=list(transaction.guards.values())
+                )
+        except GuardFailedError as error:
+            batch.seen = max(batch.seen, error.revision)
+            self._lose(transaction, batch)
+        except UnavailableError as error:
+            batch.away = error
+            batch.decisions.update(_all_refused(transaction.jobs, f"it may have been written or not, since {error}"))
+        else:
+            if transaction.writes:
+                batch.revision = max(batch.revision, revision)
+            batch.decisions.update((one.job.index, one.decision) for one in transaction.decided)
+
+    def _lose(self, transaction: _Transaction, batch: _Batch) -> None:
+        """Have the wishes decided again, save those that have been too often."""
+        for one in transaction.decided:
+            if one.job.attempts < MAX_ATTEMPTS:
+                batch.lost.append(one.job)
+            else:
+                words = f"unit {one.job.wish.name.full} is being changed by others all the time; try again"
+                batch.decisions[one.job.index] = refused(HTTPStatus.SERVICE_UNAVAILABLE, words)
+
+
+def _first_of_each(jobs: Iterable[_Job]) -> tuple[list[_Job], deque[_Job]]:
+    """The first wish for each unit, and the others; both in their order."""
+    firsts: dict[UnitName, _Job] = {}
+    others: deque[_Job] = deque()
+    for job in jobs:
+        if job.wish.name.full in firsts:
+            others.append(job)
+        else:
+            firsts[job.wish.name.full] = job
+    return list(firsts.values()), others
+
+
+def _all_refused(jobs: Iterable[_Job], why: str) -> Iterator[tuple[int, Decision]]:
+    for job in jobs:
+        yield job.index, refused(HTTPStatus.SERVICE_UNAVAILABLE, f"unit {job.wish.name.full}: {why}")
