@@ -1,0 +1,62 @@
+"""A plan in the making: what has been decided so far, and the picture of the cluster as it then is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetpy.ids import Epoch
+from fleetpy.planner.actions import Place, Unplace, Update
+
+if TYPE_CHECKING:
+    from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.planner.actions import Action
+    from fleetpy.planner.occupancy import Occupancy
+    from fleetpy.planner.order import Order
+    from fleetpy.planner.snapshot import Placement, Unit
+
+
+class Draft:
+    """Keeps actions and picture in step."""
+
+    def __init__(self, occupancy: Occupancy, order: Order, revision: Revision) -> None:
+        self.occupancy = occupancy
+        self.order = order
+        self._epoch = Epoch(revision)
+        self.actions: list[Action] = []
+
+    def place(self, machine: MachineID, unit: Unit, reason: str) -> None:
+        """Give the unit to the machine."""
+        self.occupancy.settle(machine, unit.name)
+        self.actions.append(
+            Place(machine, unit.name, unit.uid, unit.hash, unit.goal, self._epoch, unit.restarted, reason)
+        )
+
+    def update(self, placement: Placement, unit: Unit, reason: str) -> None:
+        """Let the machine that has the unit know what is new about it."""
+        self.actions.append(
+            Update(
+                placement.machine,
+                unit.name,
+                unit.uid,
+                unit.hash,
+                unit.goal,
+                placement.epoch,
+                unit.restarted,
+                reason,
+            )
+        )
+
+    def withdraw(self, machine: MachineID, name: UnitName, reason: str) -> None:
+        """Take from the machine, live or lost, a placement that is no home of a wanted unit."""
+        self.actions.append(Unplace(machine, name, reason))
+
+    def leave(self, machine: MachineID, name: UnitName, reason: str) -> None:
+        """Take a unit from a machine that was its home, and with it whoever is there because of it."""
+        waiting = [(name, reason)]
+        while waiting:
+            name, reason = waiting.pop()
+            if not self.occupancy.has(machine, name):
+                continue
+            self.occupancy.leave(machine, name)
+            self.withdraw(machine, name, reason)
+            waiting += ((follower, f"it follows {name}, which leaves") for follower in self.order.followers(name))

@@ -1,0 +1,190 @@
+"""Where a unit is, where it would go, and why not elsewhere, in words.
+
+`plan` takes its reasons for pending units from here, so that both say the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.placement.refusal import in_words
+from fleetpy.placement.rules import ALL_RULES, MACHINE_RULES, NEIGHBOUR_RULES, STAYING_RULES, applying, refusal
+from fleetpy.planner.candidates import Candidates
+from fleetpy.planner.occupancy import Occupancy
+from fleetpy.planner.order import Order
+from fleetpy.planner.words import homeless_leader, homes, lost_with, round_in_circles, short, waits_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.placement.refusal import Refusal
+    from fleetpy.placement.rule import Rule
+    from fleetpy.planner.candidates import Kind, Metadata
+    from fleetpy.planner.snapshot import Machine, Snapshot, Unit
+
+_NO_MACHINES = "there are no machines in the cluster"
+_INACTIVE = "it is not to be on any machine"
+_UNKNOWN = "there is no unit of this name"
+_UNTIL_CERTAIN = "it goes elsewhere as soon as that is safe"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a machine can have the unit; in words why not, or empty."""
+
+    machine: MachineID
+    eligible: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All there is to say about where a unit is and is not."""
+
+    name: UnitName
+    machines: tuple[MachineID, ...]
+    """The live machines that it is placed on, by id."""
+    pending: str
+    """Why it is on none although it is to be; empty otherwise."""
+    summary: str
+    """One sentence, without a capital and a full stop."""
+    verdicts: tuple[Verdict, ...]
+    """One for each live machine: eligible ones first, in the order in which they would be chosen."""
+
+
+class Explainer:
+    """Explains any unit of one picture. Building it looks at the whole cluster; then each unit costs little."""
+
+    def __init__(
+        self, occupancy: Occupancy, order: Order, candidates: Candidates, why_held: Callable[[UnitName], str | None]
+    ) -> None:
+        self._occupancy = occupancy
+        self._order = order
+        self._candidates = candidates
+        self._why_held = why_held
+        self._by_metadata: dict[Metadata, Counter[Refusal]] = {}
+        self._said: dict[Kind, str] = {}
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Explainer:
+        """For a cluster as it is, apart from what a scheduler is just deciding."""
+        order = Order(snapshot.units)
+        occupancy = Occupancy(snapshot, order)
+
+        def why_held(name: UnitName) -> str | None:
+            placements = occupancy.lost.get(name)
+            return lost_with([placement.machine for placement in placements], _UNTIL_CERTAIN) if placements else None
+
+        return cls(occupancy, order, Candidates(occupancy, order), why_held)
+
+    def explain(self, name: UnitName) -> Explanation:
+        """Everything about one unit; a name that is no unit's is explained as such."""
+        unit = self._occupancy.units.get(name)
+        if unit is None:
+            return Explanation(name, (), "", _UNKNOWN, ())
+        machines = tuple(sorted(self._occupancy.homes(name)))
+        pending = self.pending(name)
+        return Explanation(name, machines, pending, self._summary(unit, pending), self._verdicts(unit))
+
+    def pending(self, name: UnitName) -> str:
+        """Why the unit is on no machine although it is to be; empty if that is not so."""
+        unit = self._occupancy.wanted(name)
+        if unit is None or self._occupancy.homes(name):
+            return ""
+        return self._obstacle(unit)
+
+    def _summary(self, unit: Unit, pending: str) -> str:
+        machines = self._occupancy.homes(unit.name)
+        if pending:
+            return pending
+        if not machines:
+            return f"{_INACTIVE}; if it were: {self._elsewhere(unit)}"
+        total = len(self._occupancy.machines)
+        said = homes(machines, total, is_global=unit.requirements.is_global)
+        if unit.requirements.is_global and len(machines) < total:
+            return f"{said}; {self._elsewhere(unit)}"
+        return said
+
+    def _obstacle(self, unit: Unit) -> str:
+        """Why a unit that is to be on a machine is on none."""
+        if not unit.requirements.is_global:
+            vacating = self._occupancy.vacating(unit.name)
+            if vacating:
+                return waits_for(vacating)
+            held = self._why_held(unit.name)
+            if held is not None:
+                return held
+        circle = self._order.following_circle(unit.name)
+        if circle:
+            return round_in_circles(circle)
+        return self._elsewhere(unit)
+
+    def _elsewhere(self, unit: Unit) -> str:
+        """Where the unit can go or, if nowhere, why."""
+        if not self._occupancy.machines:
+            return _NO_MACHINES
+        for leader in unit.requirements.machine_of:
+            if not self._occupancy.homes(leader):
+                wanted = self._occupancy.wanted(leader) is not None
+                return homeless_leader(leader, self._occupancy.units.get(leader), wanted=wanted)
+        machine = None if unit.requirements.is_global else self._candidates.best(unit)
+        return f"it goes to {short(machine)}" if machine is not None else self._refusals(unit)
+
+    def _refusals(self, unit: Unit) -> str:
+        """Why no machine is eligible, or, for a unit that is on some, why the others are not."""
+        bound_to = unit.requirements.machine_id
+        if bound_to is not None:
+            machine = self._occupancy.machines.get(bound_to)
+            refused = self._refusal(unit, machine) if machine is not None else "is not in the cluster"
+            return f"it is bound to {bound_to}, which {refused}"
+        if self._occupancy.homes(unit.name) or self._occupancy.is_refused_somewhere(unit.name):
+            return in_words(self._count(unit, self._occupancy.machines, ALL_RULES))
+        kind = self._candidates.kind(unit)
+        said = self._said.get(kind)
+        if said is None:
+            counted = self._count(unit, self._candidates.suitable(unit), NEIGHBOUR_RULES)
+            said = self._said[kind] = in_words(counted + self._unsuitable(unit))
+        return said
+
+    def _count(self, unit: Unit, among: Iterable[MachineID], rules: Iterable[Rule]) -> Counter[Refusal]:
+        """How many machines that the unit is not on refuse it, and for what."""
+        occupancy = self._occupancy
+        asked = applying(rules, unit)
+        refusals = (
+            refusal(asked, unit, occupancy.machines[machine], occupancy)
+            for machine in among
+            if not occupancy.has(machine, unit.name)
+        )
+        return Counter(refused for refused in refusals if refused is not None)
+
+    def _unsuitable(self, unit: Unit) -> Counter[Refusal]:
+        """The refusals that depend on the machines alone; counted once for each `MachineMetadata`."""
+        metadata = unit.requirements.metadata
+        counted = self._by_metadata.get(metadata)
+        if counted is None:
+            counted = self._by_metadata[metadata] = self._count(unit, self._occupancy.machines, MACHINE_RULES)
+        return counted
+
+    def _refusal(self, unit: Unit, machine: Machine) -> Refusal | None:
+        """Why the machine cannot have the unit or, if it is there, cannot keep it."""
+        rules = ALL_RULES
+        if self._occupancy.has(machine.id, unit.name):
+            rules = STAYING_RULES + NEIGHBOUR_RULES
+        return refusal(applying(rules, unit), unit, machine, self._occupancy)
+
+    def _verdicts(self, unit: Unit) -> tuple[Verdict, ...]:
+        verdicts: list[Verdict] = []
+        for machine in self._occupancy.machines.values():
+            refused = self._refusal(unit, machine)
+            verdicts.append(Verdict(machine.id, refused is None, "" if refused is None else str(refused)))
+        loads = self._occupancy.loads
+        verdicts.sort(key=lambda verdict: (not verdict.eligible, loads[verdict.machine], verdict.machine))
+        return tuple(verdicts)
+
+
+def explain(snapshot: Snapshot, name: UnitName) -> Explanation:
+    """Explain one unit. For many units of one snapshot, keep an `Explainer.of(snapshot)`."""
+    return Explainer.of(snapshot).explain(name)

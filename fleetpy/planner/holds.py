@@ -1,0 +1,86 @@
+"""When a machine that is not live may be taken for dead, so that its units may start elsewhere.
+
+As long as any of these holds, what a lost machine has stays placed there:
+
+* a new leader gives every machine one TTL to turn up (it cannot tell a loss from its own not having looked);
+* when a large part of the cluster vanishes at once, that is taken for a fault of the network or of the registry, and
+  each lost machine gets some time to return;
+* a unit with `OnPartition=stop` waits until its host must have stopped it, by the host's own clock. Where the text
+  that the host has is not known any more (the unit is gone, or is another by now), it may have been one of these.
+
+Afterwards a unit leaves its lost machine in the same plan that gives it another. What finds no other (a global unit,
+one bound to the machine) stays placed, so that a machine that returns just goes on with it; after `forget_after` it
+goes too, so that machines that never return leave nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.unit.requirements import OnPartition
+
+if TYPE_CHECKING:
+    from fleetpy.ids import MachineID
+    from fleetpy.planner.settings import PlanSettings
+    from fleetpy.planner.snapshot import Placement, Snapshot, Unit
+
+_TAKEOVER = "the scheduler has just begun to lead, and lets the machine turn up first"
+_STOPPING = "the machine must have stopped it by itself before it may start elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why, and until when (seconds of the leader's clock), a unit stays placed on a lost machine."""
+
+    until: float
+    why: str
+
+
+class Holds:
+    """What is held, at one moment."""
+
+    def __init__(self, snapshot: Snapshot, now: float, settings: PlanSettings) -> None:
+        self._lost_at = snapshot.lost_at
+        self._now = now
+        self._settings = settings
+        self._takeover = Hold(snapshot.led_since + settings.ttl, _TAKEOVER)
+        self._vanished = self._vanished_at_once(snapshot)
+
+    def on(self, placement: Placement, unit: Unit | None) -> Hold | None:
+        """The hold that ends last, or None if the unit may leave the lost machine now."""
+        lost_at = self.lost_at(placement.machine)
+        holds = [self._takeover]
+        if self._vanished is not None:
+            holds.append(Hold(lost_at + self._settings.mass_loss_hold, self._vanished))
+        if _may_stop_itself(placement, unit):
+            holds.append(Hold(lost_at + self._settings.stop_bound, _STOPPING))
+        last = max(holds, key=lambda hold: hold.until)
+        return last if last.until > self._now else None
+
+    def lost_at(self, machine: MachineID) -> float:
+        """When the machine was first seen to be lost: now, if nobody has noted it."""
+        return self._lost_at.get(machine, self._now)
+
+    def forgotten_at(self, machine: MachineID) -> float:
+        """When what the machine still has placed on it is given up."""
+        return self.lost_at(machine) + self._settings.forget_after
+
+    def _vanished_at_once(self, snapshot: Snapshot) -> str | None:
+        """In words that too many machines were lost within the time that they get for returning, if it is so."""
+        since = self._now - self._settings.mass_loss_hold
+        placed_on = {machine for machine, _ in snapshot.placements}
+        lost = sum(
+            machine not in snapshot.machines and self.lost_at(machine) > since
+            for machine in placed_on | snapshot.lost_at.keys()
+        )
+        total = len(snapshot.machines) + lost
+        if total < self._settings.mass_loss_machines or lost < self._settings.mass_loss_fraction * total:
+            return None
+        return f"{lost} of {total} machines vanished at once, and are given time to return"
+
+
+def _may_stop_itself(placement: Placement, unit: Unit | None) -> bool:
+    if unit is None or (unit.uid, unit.hash) != (placement.uid, placement.hash):
+        return True
+    return unit.requirements.on_partition is OnPartition.STOP

@@ -1,0 +1,74 @@
+"""What becomes of placements on machines that are not live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetpy.planner.departures import why_unwanted
+from fleetpy.planner.words import enumerated, lost_with, short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleetpy.ids import UnitName
+    from fleetpy.planner.draft import Draft
+    from fleetpy.planner.holds import Holds
+    from fleetpy.planner.occupancy import Occupancy
+    from fleetpy.planner.snapshot import Placement
+
+_FORGOTTEN = "the machine has been lost for long"
+
+
+class Lost:
+    """Which units are held by a lost machine, and in the end which placements on lost machines go."""
+
+    def __init__(self, occupancy: Occupancy, holds: Holds, now: float) -> None:
+        self._occupancy = occupancy
+        self._holds = holds
+        self._now = now
+        self.wake_at: float | None = None
+        """When the next hold ends, as far as is known so far."""
+
+    def is_held(self, name: UnitName) -> bool:
+        """Whether the unit may not start elsewhere yet."""
+        return self.why_held(name) is not None
+
+    def why_held(self, name: UnitName) -> str | None:
+        """In words why the unit may not start elsewhere yet; None if it may."""
+        placements = self._placements(name)
+        unit = self._occupancy.units.get(name)
+        holds = [hold for placement in placements if (hold := self._holds.on(placement, unit)) is not None]
+        if not holds:
+            return None
+        last = max(holds, key=lambda hold: (hold.until, hold.why))
+        return lost_with([placement.machine for placement in placements], last.why)
+
+    def clear(self, draft: Draft) -> None:
+        """Give up the placements on lost machines that are no longer needed; call it when all else is decided."""
+        for name in sorted(self._occupancy.lost):
+            for placement in self._placements(name):
+                self._clear(draft, placement)
+
+    def _placements(self, name: UnitName) -> Sequence[Placement]:
+        return self._occupancy.lost.get(name, ())
+
+    def _clear(self, draft: Draft, placement: Placement) -> None:
+        name = placement.name
+        unit = self._occupancy.wanted(name)
+        homes = self._occupancy.homes(name)
+        if unit is not None and homes and not unit.requirements.is_global:
+            places = enumerated([short(home) for home in sorted(homes)])
+            draft.withdraw(placement.machine, name, f"the machine is lost, and the unit is on {places} now")
+            return
+        hold = self._holds.on(placement, self._occupancy.units.get(name))
+        if hold is not None:
+            self._wake(hold.until)
+        elif unit is None:
+            draft.withdraw(placement.machine, name, why_unwanted(placement, self._occupancy.units))
+        elif self._holds.forgotten_at(placement.machine) <= self._now:
+            draft.withdraw(placement.machine, name, _FORGOTTEN)
+        else:
+            self._wake(self._holds.forgotten_at(placement.machine))
+
+    def _wake(self, moment: float) -> None:
+        self.wake_at = moment if self.wake_at is None else min(self.wake_at, moment)

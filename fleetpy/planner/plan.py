@@ -1,0 +1,79 @@
+"""From what is wanted and what is, to what is to be written: a pure function of one snapshot.
+
+The laws of a plan:
+
+1. A unit that may stay where it is stays. Only a broken rule moves it, then even if it has nowhere to go.
+2. Whatever can be placed is placed: on the least loaded eligible machine, and of equals on the first by id.
+3. A unit that is not global comes to a live machine only when no live machine has a placement or a report of it.
+   So a move takes two plans: one takes the unit away, a later one, when its agent has reported that nothing of it is
+   left, gives it to another machine. That also holds for the machine that it was on, and for another unit (uid) of
+   the same name. Only from a lost machine a unit moves within one plan.
+4. Nothing depends on the order in which dictionaries are filled; carrying a plan out and planning again gives nothing.
+
+`departures` says who leaves, `arrivals` who comes where, `lost` and `holds` what becomes of lost machines, `order` who
+is decided on before whom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.planner.actions import in_order
+from fleetpy.planner.arrivals import decide_arrivals
+from fleetpy.planner.candidates import Candidates
+from fleetpy.planner.departures import decide_departures
+from fleetpy.planner.draft import Draft
+from fleetpy.planner.explain import Explainer
+from fleetpy.planner.holds import Holds
+from fleetpy.planner.lost import Lost
+from fleetpy.planner.occupancy import Occupancy
+from fleetpy.planner.order import Order
+from fleetpy.planner.settings import PlanSettings
+from fleetpy.planner.words import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fleetpy.ids import UnitName
+    from fleetpy.planner.actions import Action
+    from fleetpy.planner.snapshot import Snapshot
+
+__all__ = ["Plan", "PlanSettings", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in the order in which to do it."""
+
+    actions: tuple[Action, ...]
+    pending: Mapping[UnitName, str]
+    """Why units that are to be on a machine are on none, by name; sorted."""
+    wake_at: float | None
+    """When to plan again although nothing has happened (seconds of the clock of `now`), if at all."""
+
+
+def plan(snapshot: Snapshot, now: float, settings: PlanSettings) -> Plan:
+    """Decide. `now`, `snapshot.lost_at` and `snapshot.led_since` are seconds of one monotonic clock."""
+    order = Order(snapshot.units)
+    occupancy = Occupancy(snapshot, order)
+    candidates = Candidates(occupancy, order)
+    lost = Lost(occupancy, Holds(snapshot, now, settings), now)
+    draft = Draft(occupancy, order, snapshot.revision)
+    decide_departures(draft, snapshot)
+    decide_arrivals(draft, candidates, lost)
+    lost.clear(draft)
+    _decide_updates(draft, snapshot)
+    explainer = Explainer(occupancy, order, candidates, lost.why_held)
+    pending = {name: why for name in sorted(snapshot.units) if (why := explainer.pending(name))}
+    return Plan(in_order(draft.actions), pending, lost.wake_at)
+
+
+def _decide_updates(draft: Draft, snapshot: Snapshot) -> None:
+    """Units that stay where they are, with something new about them."""
+    for (machine, name), placement in snapshot.placements.items():
+        if draft.occupancy.has(machine, name):
+            unit = snapshot.units[name]
+            what = changes(placement, unit)
+            if what:
+                draft.update(placement, unit, what)

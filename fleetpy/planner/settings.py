@@ -1,0 +1,26 @@
+"""What an operator may tune about planning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """All times are seconds."""
+
+    ttl: float = 10.0
+    """How long a machine's lease runs on after its last renewal: a new leader declares nothing dead before that."""
+    stop_bound: float = 100.0
+    """How long after its lease ended a lost machine may still be stopping a unit with `OnPartition=stop`.
+
+    The default is systemd's own: 90 s until it kills (`DefaultTimeoutStopSec=`), and some for the killing.
+    """
+    mass_loss_fraction: float = 0.55
+    """When this part of all machines vanishes at once, their units are not moved for `mass_loss_hold`."""
+    mass_loss_machines: int = 5
+    """In a cluster of fewer machines than this, no part of it is too large."""
+    mass_loss_hold: float = 300.0
+    """0 moves them all the same."""
+    forget_after: float = 3600.0
+    """What can go nowhere else stays placed on a lost machine for so long, in case it returns."""
