@@ -1,0 +1,31 @@
+"""What the agent has done with each unit, kept on the host so that the next agent takes over without touching any."""
+
+from __future__ import annotations
+
+from fleetpy.ids import Epoch, UnitHash, UnitUID
+from fleetpy.model.records import PlacementRecord, Record
+from fleetpy.model.states import UnitGoal
+
+
+class AppliedRecord(Record):
+    """One unit: which placement of it was applied, and how far.
+
+    Written before the agent first touches systemd for the unit and removed when systemd has let go of it. It lives in
+    /run, so that a host that was booted again starts its units anew.
+    """
+
+    uid: UnitUID
+    epoch: Epoch
+    hash: UnitHash
+    goal: UnitGoal = UnitGoal.INACTIVE
+    """`inactive`: its files are being written. `loaded`: systemd has it. `launched`: systemd was told to start it."""
+    restarted: str | None = None
+    """The last restart stamp that was carried out."""
+
+    def is_of(self, placement: PlacementRecord) -> bool:
+        """Whether this very placement was applied, whatever has changed in it since."""
+        return self.uid == placement.uid and self.epoch == placement.epoch
+
+
+STRAY = AppliedRecord(uid=UnitUID(0), epoch=Epoch(0), hash=UnitHash(""), goal=UnitGoal.LAUNCHED)
+"""Stands for a unit file of ours that nothing is known of: of no placement, and perhaps running."""

@@ -1,0 +1,332 @@
+"""A systemd in memory: unit files that are linked and loaded, jobs that take their time, units that run and fail.
+
+It behaves as the real one does where the agent can tell the difference: it keeps the text that it has read until it
+reloads, refuses what cannot be loaded or was never found, lets a job replace one that contradicts it, and may be away
+from the bus, when calls fail and signals are lost while jobs go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from fleetpy.ids import UnitName
+from fleetpy_agent.systemd.protocol import (
+    NO_JOB,
+    NOT_FOUND,
+    NOWHERE,
+    JobID,
+    Listener,
+    Systemd,
+    SystemdAwayError,
+    SystemdRefusedError,
+    UnitStatus,
+    Verb,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+from pathlib import Path
+
+LINKS = Path("/run/systemd/system")
+_SUB_STATES = {"active": "running", "activating": "start", "deactivating": "stop", "inactive": "dead"}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How a unit behaves; times in seconds, None for ever."""
+
+    start: float | None = 0.0
+    """How long it takes to start."""
+    stop: float | None = 0.0
+    """How long it takes to stop."""
+    becomes: str = "active"
+    """Its active state once started: `active`, `failed`, or `inactive` for a oneshot that has done its work."""
+    load: str = "loaded"
+    """Its load state once it was read, such as `bad-setting`."""
+    refuses: str = ""
+    """The D-Bus error code with which every job is refused, such as `NoSuchUnit` for a dependency that is missing."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    text: str = ""
+    """What was read from its file."""
+    hosts_own: bool = False
+    running: str | None = None
+    """What it was started with."""
+    load: str = NOT_FOUND
+    active: str = "inactive"
+    result: str = "success"
+    since: datetime | None = None
+    job: JobID = NO_JOB
+    verb: Verb | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class MemorySystemd(Systemd):
+    """One host's systemd; `read` gives a unit file's text, None if there is no such file."""
+
+    read: Callable[[Path], str | None]
+    behaviours: dict[UnitName, Behaviour] = field(default_factory=dict)
+    usual: Behaviour = field(default_factory=Behaviour)
+    """How units behave that `behaviours` does not name."""
+    latency: float = 0.0
+    """Seconds that each call takes."""
+    history: list[str] = field(default_factory=list)
+    """What it was asked to change, in order: `start web.service`, `reload`."""
+    stopping: bool = False
+    """Whether the host is shutting down."""
+    _units: dict[UnitName, _Unit] = field(default_factory=dict)
+    _linked: dict[UnitName, Path] = field(default_factory=dict)
+    _enabled: set[UnitName] = field(default_factory=set)
+    _listeners: list[Listener] = field(default_factory=list)
+    _watched: frozenset[UnitName] = frozenset()
+    _jobs: int = 0
+    _away: bool = False
+    _back: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def running_text(self, name: UnitName) -> str | None:
+        """The text that the unit which runs was started with; None if it does not run."""
+        unit = self._units.get(name)
+        return unit.running if unit is not None and unit.active in {"active", "activating", "deactivating"} else None
+
+    def running(self) -> frozenset[UnitName]:
+        """Every unit of which something may run."""
+        return frozenset(name for name, unit in self._units.items() if self._status(unit).up)
+
+    def enabled(self) -> frozenset[UnitName]:
+        """Every unit whose [Install] section is in force."""
+        return frozenset(self._enabled)
+
+    def add_host_unit(self, name: UnitName, text: str = "") -> None:
+        """A unit of the host's own, loaded and running."""
+        self._units[name] = _Unit(text, hosts_own=True, running=text, load="loaded", active="active")
+
+    def fail(self, name: UnitName, result: str = "exit-code") -> None:
+        """The unit fails by itself."""
+        self._units[name].result = result
+        self._become(name, "failed")
+
+    def disconnect(self) -> None:
+        """Leave the bus."""
+        self._away = True
+        self._back.clear()
+
+    def reconnect(self) -> None:
+        """Be on the bus again."""
+        self._away = False
+        self._back.set()
+
+    def detach(self) -> None:
+        """Forget who listens: the agent's process is gone."""
+        self._listeners.clear()
+
+    def listen(self, listener: Listener) -> None:
+        """See `Systemd.listen`."""
+        self._listeners.append(listener)
+
+    def watch(self, names: Collection[UnitName]) -> None:
+        """See `Systemd.watch`."""
+        self._watched = frozenset(names)
+
+    async def run(self) -> NoReturn:
+        """See `Systemd.run`."""
+        while True:
+            if not self._away:
+                for listener in self._listeners:
+                    listener.connected()
+                self._back.clear()
+            await self._back.wait()
+
+    async def close(self) -> None:
+        """See `Systemd.close`."""
+
+    async def statuses(self, names: Collection[UnitName]) -> Mapping[UnitName, UnitStatus]:
+        """See `Systemd.statuses`."""
+        await self._travel()
+        return {name: self._status(self._find(name)) for name in names}
+
+    async def since(self, name: UnitName) -> datetime | None:
+        """See `Systemd.since`."""
+        await self._travel()
+        return self._find(name).since
+
+    async def result(self, name: UnitName) -> str:
+        """See `Systemd.result`."""
+        await self._travel()
+        return self._find(name).result
+
+    async def fragment(self, name: UnitName) -> str:
+        """See `Systemd.fragment`."""
+        await self._travel()
+        if self._find(name).load == NOT_FOUND:
+            return ""
+        return str(LINKS / name) if name in self._linked else f"/lib/systemd/system/{name}"
+
+    async def link(self, files: Sequence[Path]) -> None:
+        """See `Systemd.link`."""
+        await self._travel()
+        for file in files:
+            if self.read(file) is None:
+                raise SystemdRefusedError(f"Unit file {file} does not exist.", "NoSuchUnit")
+            self._linked[UnitName(file.name)] = file
+            self.history.append(f"link {file.name}")
+
+    async def enable(self, files: Sequence[Path]) -> None:
+        """See `Systemd.enable`."""
+        await self.link(files)
+        self._enabled.update(UnitName(file.name) for file in files)
+
+    async def disable(self, names: Sequence[UnitName]) -> None:
+        """See `Systemd.disable`."""
+        await self._travel()
+        for name in names:
+            if name not in self._linked:
+                raise SystemdRefusedError(f"Unit file {name} does not exist.", "NoSuchUnit")
+        for name in names:
+            del self._linked[name]
+            self._enabled.discard(name)
+            self.history.append(f"disable {name}")
+
+    async def reload(self) -> None:
+        """See `Systemd.reload`."""
+        await self._travel()
+        self.history.append("reload")
+        for name in self._units:
+            self._load(name)
+
+    async def enqueue(self, verb: Verb, name: UnitName) -> JobID:
+        """See `Systemd.enqueue`."""
+        await self._travel()
+        unit, behaviour = self._find(name), self._behaviour(name)
+        if behaviour.refuses or (unit.load != "loaded" and verb is not Verb.STOP):
+            code = behaviour.refuses or {NOT_FOUND: "NoSuchUnit"}.get(unit.load, "BadUnitSetting")
+            raise SystemdRefusedError(f"Unit {name} cannot {verb}: {code}", code)
+        self.history.append(f"{verb} {name}")
+        if unit.verb is verb:
+            return unit.job
+        self._end_job(name, "canceled")
+        self._jobs += 1
+        unit.job, unit.verb = JobID(self._jobs), verb
+        self._begin(name)
+        return JobID(self._jobs)
+
+    async def reset_failed(self, name: UnitName) -> None:
+        """See `Systemd.reset_failed`."""
+        await self._travel()
+        if self._find(name).active == "failed":
+            self._units[name].result = "success"
+            self._become(name, "inactive")
+
+    async def search_path(self) -> Sequence[Path]:
+        """See `Systemd.search_path`."""
+        await self._travel()
+        return (Path("/etc/systemd/system"), LINKS, Path("/lib/systemd/system"))
+
+    async def shutting_down(self) -> bool:
+        """See `Systemd.shutting_down`."""
+        await self._travel()
+        return self.stopping
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self.latency)
+        if self._away:
+            raise SystemdAwayError("systemd is not on the system bus")
+
+    def _behaviour(self, name: UnitName) -> Behaviour:
+        return self.behaviours.get(name, self.usual)
+
+    def _find(self, name: UnitName) -> _Unit:
+        """The unit; its file is read if it was not found before."""
+        unit = self._units.get(name)
+        if unit is None:
+            unit = self._units[name] = _Unit()
+        if unit.load == NOT_FOUND:
+            self._load(name)
+        return unit
+
+    def _load(self, name: UnitName) -> None:
+        unit = self._units[name]
+        if unit.hosts_own:
+            return
+        file = self._linked.get(name)
+        text = self.read(file) if file is not None else None
+        unit.load = NOT_FOUND if text is None else self._behaviour(name).load
+        unit.text = text or ""
+
+    @staticmethod
+    def _status(unit: _Unit) -> UnitStatus:
+        if unit.load == NOT_FOUND and unit.active == "inactive":
+            return NOWHERE
+        return UnitStatus(unit.load, unit.active, _SUB_STATES.get(unit.active, unit.active), unit.job)
+
+    def _begin(self, name: UnitName) -> None:
+        """Work on the unit's job from now on."""
+        unit, behaviour = self._units[name], self._behaviour(name)
+        if unit.verb is Verb.START:
+            if unit.active == "active":
+                self._in(0.0, lambda: self._end_job(name, "done"), unit)
+                return
+            self._start(name)
+        else:
+            if unit.active in {"inactive", "failed"}:
+                stopped = self._start if unit.verb is Verb.RESTART else self._stopped
+                self._in(0.0, lambda: stopped(name), unit)
+                return
+            self._become(name, "deactivating")
+            self._in(behaviour.stop, lambda: self._stopped(name), unit)
+
+    def _start(self, name: UnitName) -> None:
+        unit, behaviour = self._units[name], self._behaviour(name)
+        unit.running = unit.text
+        unit.result = "success"
+        self._become(name, "activating")
+        self._in(behaviour.start, lambda: self._started(name), unit)
+
+    def _started(self, name: UnitName) -> None:
+        becomes = self._behaviour(name).becomes
+        if becomes == "failed":
+            self._units[name].result = "exit-code"
+        self._become(name, becomes)
+        self._end_job(name, "failed" if becomes == "failed" else "done")
+
+    def _stopped(self, name: UnitName) -> None:
+        unit = self._units[name]
+        if unit.active != "failed":
+            self._become(name, "inactive")
+        if unit.verb is Verb.RESTART:
+            self._start(name)
+        else:
+            self._end_job(name, "done")
+
+    @staticmethod
+    def _in(seconds: float | None, then: Callable[[], None], unit: _Unit) -> None:
+        if unit.timer is not None:
+            unit.timer.cancel()
+        unit.timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, then)
+
+    def _end_job(self, name: UnitName, result: str) -> None:
+        unit = self._units[name]
+        if unit.job == NO_JOB:
+            return
+        if unit.timer is not None:
+            unit.timer.cancel()
+        job, unit.job, unit.verb, unit.timer = unit.job, NO_JOB, None, None
+        if not self._away:
+            for listener in self._listeners:
+                listener.job_removed(job, result)
+
+    def _become(self, name: UnitName, active: str) -> None:
+        unit = self._units[name]
+        if unit.active == active:
+            return
+        unit.active = active
+        unit.since = datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
+        if not self._away and name in self._watched:
+            for listener in self._listeners:
+                listener.unit_changed(name, unit.since)
