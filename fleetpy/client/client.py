@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from fleetpy.client.connection import Connection
+from fleetpy.client.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, TLSFiles, parse_endpoint
 from fleetpy.client.errors import ApiFailedError, ApiRefusedError
 from fleetpy.client.original import OriginalApi
 from fleetpy.client.own import FleetpyApi
-from fleetpy.client.transport import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, TLSFiles, open_http, parse_endpoint
+from fleetpy.client.transport import open_http
 from fleetpy.errors import UserError
 
 if TYPE_CHECKING:

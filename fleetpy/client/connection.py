@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fleetpy.client.errors import ApiFailedError, ApiRefusedError, ApiUnreachableError
 from fleetpy.client.httpx_lean import httpx
-from fleetpy.client.wire import decode, encode
+from fleetpy.client.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fleetpy.client.transport import Endpoint
+    from fleetpy.client.endpoint import Endpoint
 
     Params = Mapping[str, str | Sequence[str]]
 
@@ -58,16 +58,15 @@ class Connection:
         path: str,
         *,
         params: Params | None = None,
-        body: object = None,
+        json_body: bytes | None = None,
     ) -> httpx.Response:
-        """Send a request, with an entity as its JSON body, and take the whole answer.
+        """Send a request and take the whole answer.
 
         Raises `ApiRefusedError`, `ApiFailedError` or `ApiUnreachableError`.
         """
-        content = None if body is None else encode(body)
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers = {} if json_body is None else {"Content-Type": "application/json"}
         with self._in_words(self._http.timeout.read):
-            response = self._http.request(method, path, params=params, content=content, headers=headers)
+            response = self._http.request(method, path, params=params, content=json_body, headers=headers)
         _check(response)
         return response
 

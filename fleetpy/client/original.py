@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from fleetpy.client.errors import ApiRefusedError, UnreadableAnswerError
+from fleetpy.client.wire import encode
 from fleetpy.errors import UserError
 from fleetpy.schemas.fleetpy_v1 import (
     Change,
@@ -97,7 +98,7 @@ class OriginalApi:
             if change.action == "destroy":
                 return self._destroy(change.name)
             entity = UnitEntity(change.name, change.options or [], change.desiredState or "")
-            response = self._connection.send("PUT", _unit(change.name), body=entity)
+            response = self._connection.send("PUT", _unit(change.name), json_body=encode(entity))
         except ApiRefusedError as error:
             return ChangeResult(change.name, "refused", error.status, str(error))
         return ChangeResult(change.name, "created" if response.status_code == HTTPStatus.CREATED else "changed")

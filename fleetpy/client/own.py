@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetpy.client.wire import decode
+from fleetpy.client.errors import UnreadableAnswerError
+from fleetpy.client.wire import decode, encode
 from fleetpy.schemas.fleetpy_v1 import (
     Change,
-    ChangeBatch,
     ChangeResult,
     ChangeResults,
     Event,
@@ -28,6 +28,9 @@ BASE = "/fleetpy/v1"
 
 BATCH_SIZE = 200
 """Changes in one request: few enough that each is answered well within its time, and to see them come on."""
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bytes of changes in one request; a single larger one goes by itself."""
 
 NAMES_IN_A_QUERY = 50
 """More names than this make a URL too long for some servers; then everything is asked for."""
@@ -69,17 +72,19 @@ class FleetpyApi:
 
     def change_machine(self, machine: str, change: MachineChange) -> None:
         """Set something for a machine."""
-        self._connection.send("PATCH", f"{BASE}/machines/{machine}", body=change)
+        self._connection.send("PATCH", f"{BASE}/machines/{machine}", json_body=encode(change))
 
     def change(self, changes: Sequence[Change]) -> ChangeResults:
-        """Carry out wishes, `BATCH_SIZE` in a request; the revision is that of the last."""
+        """Carry out wishes, many in a request; the revision is that of the last."""
         revision = 0
         results: list[ChangeResult] = []
-        for start in range(0, len(changes), BATCH_SIZE):
-            batch = ChangeBatch(list(changes[start : start + BATCH_SIZE]))
-            answer = self._connection.send("POST", f"{BASE}/changes", body=batch)
+        for batch in _batches([encode(change) for change in changes]):
+            body = b'{"changes":[' + b",".join(batch) + b"]}"
+            answer = self._connection.send("POST", f"{BASE}/changes", json_body=body)
             done = decode(ChangeResults, answer.content)
             revision = max(revision, done.revision)
+            if len(done.results) != len(batch):
+                raise UnreadableAnswerError(f"the API answered {len(batch)} changes with {len(done.results)} results")
             results += done.results
         return ChangeResults(revision, results)
 
@@ -116,3 +121,16 @@ def _query(names: Collection[str] | None) -> dict[str, str | Sequence[str]]:
     if names is None or not 0 < len(names) <= NAMES_IN_A_QUERY:
         return {}
     return {"name": sorted(names)}
+
+
+def _batches(changes: list[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for change in changes:
+        if batch and (len(batch) == BATCH_SIZE or size + len(change) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(change)
+        size += len(change)
+    if batch:
+        yield batch

@@ -1,0 +1,20 @@
+"""The way from a session to its cluster. Only commands that talk to one import this: it imports the HTTP client."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from fleetpy.client.client import FleetClient
+from fleetpy.client.endpoint import TLSFiles
+
+if TYPE_CHECKING:
+    from fleetpy_cli.session import Session
+
+
+def connect(session: Session) -> FleetClient:
+    """A client of the cluster's API, to be closed after use."""
+    if session.debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
+    tls = TLSFiles(session.ca_file, session.cert_file, session.key_file)
+    return FleetClient(session.endpoint, tls, session.request_timeout)

@@ -1,0 +1,176 @@
+"""`fleetctl`: finds the command, runs it, and turns whatever goes wrong into one line and an exit code.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed, wholly or in part; standard error says what |
+| 2 | called in a way that it does not have |
+| 124 | gave up waiting (`--block-attempts`) |
+| 130 | interrupted from the keyboard |
+
+A command's module is imported when that command runs, and no other.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import click
+
+from fleetpy import __version__
+from fleetpy.client.errors import ApiUnreachableError
+from fleetpy.errors import FleetError
+from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
+from fleetpy_cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+
+class CommandEntry(NamedTuple):
+    """Where a command is, and what it does in one line."""
+
+    place: str
+    summary: str
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "cat": CommandEntry("fleetpy_cli.cat:cat", "Show the unit files of units, as the cluster has them."),
+    "destroy": CommandEntry(
+        "fleetpy_cli.control:destroy", "Stop units and remove them from the cluster, unit files and all."
+    ),
+    "explain": CommandEntry(
+        "fleetpy_cli.explain:explain", "Say where a unit is, where it would go, and what each machine has against it."
+    ),
+    "help": CommandEntry("fleetpy_cli.help:show_help", "Show what there is to know about a command."),
+    "list-machines": CommandEntry("fleetpy_cli.lists:list_machines", "List the machines that are in the cluster now."),
+    "list-unit-files": CommandEntry(
+        "fleetpy_cli.lists:list_unit_files",
+        "List all units that the cluster has, with what is wanted of them and where they are.",
+    ),
+    "list-units": CommandEntry(
+        "fleetpy_cli.lists:list_units",
+        "List the units that are on machines, with what each machine's systemd says of them.",
+    ),
+    "load": CommandEntry(
+        "fleetpy_cli.submit:load", "Place units on machines without starting them, submitting them first if necessary."
+    ),
+    "restart": CommandEntry(
+        "fleetpy_cli.control:restart", "Restart units, one after another; a unit that is only loaded is started."
+    ),
+    "start": CommandEntry(
+        "fleetpy_cli.submit:start", "Start units in the cluster, submitting and placing them first if necessary."
+    ),
+    "stop": CommandEntry(
+        "fleetpy_cli.control:stop", "Stop units; they stay loaded on their machines, and can be started again."
+    ),
+    "submit": CommandEntry("fleetpy_cli.submit:submit", "Upload units to the cluster without placing them."),
+    "unload": CommandEntry(
+        "fleetpy_cli.control:unload",
+        "Take units off their machines, stopping them first; the cluster keeps their unit files.",
+    ),
+    "version": CommandEntry("fleetpy_cli.version:version", "Show fleetctl's version."),
+}
+
+
+class FleetGroup(click.Group):
+    """The commands by name, or by as much of it as is unmistakable."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        """Import a command; None for a name that there is not, or that could be several."""
+        candidates = [cmd_name] if cmd_name in COMMANDS else [name for name in COMMANDS if name.startswith(cmd_name)]
+        if len(candidates) != 1:
+            return None
+        module, _, attribute = COMMANDS[candidates[0]].place.partition(":")
+        command = getattr(import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the global options, then the commands, importing none of them."""
+        write_options(formatter, "Global options", [option.get_help_record(ctx) for option in self.get_params(ctx)])
+        write_options(formatter, "Commands", [(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+    def main(  # type: ignore[override]  # click overloads it by standalone_mode, which has no meaning here
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run, and exit."""
+        session = Session()
+        extra.pop("standalone_mode", None)
+        try:
+            code = super().main(args, prog_name or "fleetctl", standalone_mode=False, obj=session, **extra)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except click.Abort:
+            session.output.error("interrupted; what was asked of the cluster so far stands")
+            code = INTERRUPTED
+        except FleetError as error:
+            for line in _in_words(error).splitlines():
+                session.output.error(line)
+            code = error.exit_code
+        except Exception as error:  # the last resort: users never see a traceback, unless they ask for it
+            if session.debug:
+                raise
+            session.output.error(f"this is a defect of fleetctl, please report it: {error!r} (--debug shows where)")
+            code = 1
+        sys.exit(code or 0)
+
+
+def _in_words(error: FleetError) -> str:
+    if isinstance(error, ApiUnreachableError):
+        return (
+            f"{error}. Is the API running there (systemctl status fleet-api.socket)? "
+            "If it is elsewhere, give --endpoint or FLEETCTL_ENDPOINT"
+        )
+    return str(error)
+
+
+def _show_version(context: click.Context, _option: click.Parameter, value: object) -> None:
+    if value:
+        click.echo(f"fleetctl version {__version__}")
+        context.exit()
+
+
+@click.group(
+    cls=FleetGroup,
+    invoke_without_command=True,
+    params=[
+        *GLOBAL_OPTIONS,
+        click.Option(
+            ["-v", "--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show fleetctl's version.",
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=f"fleetctl version {__version__}",
+)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The command line of a fleet: a cluster of machines as if it were one, with one systemd.
+
+    `fleetctl COMMAND --help` says more about a command. Global options can also be given in the environment, as
+    FLEETCTL_ENDPOINT and so on.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main() -> NoReturn:
+    """The program."""
+    cli.main()
