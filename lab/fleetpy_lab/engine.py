@@ -37,11 +37,20 @@ _SYSTEMD_RUNS = Path("/run/systemd/system")
 
 
 def connect() -> docker.DockerClient | None:
-    """A client of the engine that answers now, where `DOCKER_HOST` or Docker's default says; None if none does."""
+    """A client of the engine that runs, or None if none runs.
+
+    Raises `LabError` where one may well run but is not for this user, or not where `DOCKER_HOST` says.
+    """
     try:
         client = docker.from_env(timeout=_REQUEST_TIMEOUT)
         client.ping()
-    except DockerException:
+    except DockerException as error:
+        if os.environ.get("DOCKER_HOST"):
+            where = os.environ["DOCKER_HOST"]
+            raise LabError(f"no Docker engine answers at DOCKER_HOST={where}; start it, or unset that") from error
+        if _SOCKET.exists() and not os.access(_SOCKET, os.R_OK | os.W_OK):
+            remedy = "add the user to the group docker and log in again, or be root"
+            raise LabError(f"{_SOCKET} refuses this user; {remedy}") from error
         return None
     return client
 
@@ -51,10 +60,6 @@ def ensure_engine(progress: Progress) -> docker.DockerClient:
     client = connect()
     if client is not None:
         return client
-    if os.environ.get("DOCKER_HOST"):
-        raise LabError(f"no Docker engine answers at DOCKER_HOST={os.environ['DOCKER_HOST']}; start it, or unset that")
-    if _SOCKET.exists() and not os.access(_SOCKET, os.R_OK | os.W_OK):
-        raise LabError(f"{_SOCKET} refuses this user; add the user to the group docker and log in again, or be root")
     with locked("engine", progress):
         client = connect()
         if client is None:
