@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fleetpy.ids import Epoch, MachineID, SessionID, UnitHash, UnitUID
 from fleetpy.model.states import UnitGoal
@@ -28,6 +28,14 @@ class Record(BaseModel):
     def decode(cls, value: bytes) -> Self:
         """Read a value; raises `pydantic.ValidationError` when it is not one of ours."""
         return cls.model_validate_json(value)
+
+
+def what_is_wrong(error: ValueError) -> str:
+    """In one line, why a value cannot be read: which field, and what it should be."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in problems)
 
 
 class UnitRecord(Record):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.ids import Revision
+from fleetpy.model.records import what_is_wrong
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import NEWEST, Entry, EventBatch
 
@@ -72,6 +73,7 @@ class View(Generic[T]):
         self._subscribers: list[Callable[[Changes[T]], None]] = []
         self._watch: Watch | None = None
         self._advanced = asyncio.Event()
+        self._trouble = ""
 
     @property
     def revision(self) -> Revision:
@@ -82,6 +84,11 @@ class View(Generic[T]):
     def entries(self) -> Mapping[str, T]:
         """Key to decoded value; a live, read-only mapping."""
         return MappingProxyType(self._entries)
+
+    @property
+    def trouble(self) -> str:
+        """Why the picture is not being kept up to date at the moment; empty when it is."""
+        return self._trouble
 
     def subscribe(self, callback: Callable[[Changes[T]], None]) -> Callable[[], None]:
         """Call back after each batch, in the loop, when `entries` already shows it; what is returned ends that.
@@ -170,6 +177,7 @@ class View(Generic[T]):
             await watch.aclose()
 
     def _complain(self, trouble: str, error: Exception) -> None:
+        self._trouble = f"{self._prefix} {trouble}: {error}"
         # Once for each outage: whatever ends it resets the backoff.
         level = logging.DEBUG if self._backoff.failures else logging.WARNING
         _log.log(level, "%s %s and will be read again: %s", self._prefix, trouble, error)
@@ -185,6 +193,7 @@ class View(Generic[T]):
         if self._backoff.failures:
             changed, removed = len(changes.changed), len(changes.removed)
             _log.info("%s is at revision %d: %d changed, %d removed", self._prefix, revision, changed, removed)
+        self._trouble = ""
         self._tell(changes, always=first)
 
     def _apply(self, batch: EventBatch) -> None:
@@ -221,7 +230,8 @@ class View(Generic[T]):
         try:
             return self._decode(entry)
         except ValueError as error:
-            _log.error("%s at revision %d cannot be read, and is passed over: %s", entry.key, entry.mod_revision, error)
+            reason = what_is_wrong(error)
+            _log.error("%s at revision %d cannot be read and is passed over: %s", entry.key, entry.mod_revision, reason)
             return None
 
     def _tell(self, changes: Changes[T], *, always: bool) -> None:

@@ -227,7 +227,7 @@ async def test_a_value_that_cannot_be_read_is_reported_once_and_passed_over(capl
         Changes(bad, {}, frozenset({f"{PREFIX}turns"})),
         Changes(mended, keys(bad="2"), frozenset()),
     ]
-    reports = [entry.getMessage() for entry in caplog.records if "cannot be read, and is passed over" in entry.message]
+    reports = [entry.getMessage() for entry in caplog.records if "cannot be read and is passed over" in entry.message]
     assert len(reports) == 2
     assert reports[0].startswith("/v/bad at revision 2 ")
 
