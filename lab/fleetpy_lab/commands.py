@@ -40,7 +40,7 @@ _anything = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 def up(name: str, hosts: int, metadata: tuple[str, ...], timeout: float, output: str) -> None:
     """Bring the lab up, or what is missing, dead or cut off of it."""
     lab = Lab(name)
-    print_hosts(lab.up(hosts, metadata=_read_metadata(metadata), timeout=timeout), output)
+    print_hosts(lab.up(hosts, metadata=read_metadata(metadata), timeout=timeout), output)
 
 
 @click.command()
@@ -174,7 +174,8 @@ def _become(lab: Lab, host: str, command: tuple[str, ...]) -> NoReturn:
     os.execv(docker, arguments)  # noqa: S606 - no shell is wanted
 
 
-def _read_metadata(given: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def read_metadata(given: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Metadata by host, from `HOST:KEY=VALUE`s; raises `LabUsageError`."""
     metadata: dict[str, dict[str, str]] = {}
     for text in given:
         host, colon, pair = text.partition(":")

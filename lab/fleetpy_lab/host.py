@@ -155,7 +155,7 @@ def put_files(container: Container, files: Mapping[str, str]) -> None:
 def _configuration(lab: str, machine_id: str, plan: HostPlan) -> dict[str, str]:
     files = {
         "/etc/machine-id": f"{machine_id}\n",
-        "/etc/fleet/fleet.conf": _fleet_conf(plan),
+        "/etc/fleet/fleet.conf": fleet_conf(plan),
         # Sockets belong to whoever runs the lab, so that fleetctl can be used from outside without being root.
         "/etc/systemd/system/fleet-api.socket.d/lab.conf": (
             f"[Socket]\nListenStream={OUTSIDE}/{SOCKET}\nSocketUser={os.getuid()}\n"
@@ -181,7 +181,8 @@ def etcd_environment(lab: str, plan: HostPlan) -> str:
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-def _fleet_conf(plan: HostPlan) -> str:
+def fleet_conf(plan: HostPlan) -> str:
+    """The host's `fleet.conf`: every etcd member, its own first, the address that it publishes, its metadata."""
     servers = _own_first(plan.address, list(plan.members.values()))
     lines = [
         "etcd_servers=[" + ", ".join(f'"http://{address}:2379"' for address in servers) + "]",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _EXTRAS = ("agent", "scheduler", "api")
 _CODE = ("fleetpy", "agent", "scheduler", "api", "cli", "units/system", "pyproject.toml")
 _KEPT_IMAGES = 3
-"""Host images of earlier code that stay: another lab may be about to start one."""
+"""How many images of each kind stay, the newest: another lab may be about to use an earlier one."""
 _SELF = re.compile(r"fleetpy\[([\w,\s-]+)\]")
 
 
@@ -44,7 +44,7 @@ def ensure_host_image(client: docker.DockerClient | None = None, progress: Progr
     client = client or ensure_engine(progress)
     root = project_root()
     ensure_base_image(client, progress)
-    dependencies = requirements(root)
+    dependencies = requirements((root / "pyproject.toml").read_text(encoding="utf-8"))
     lower = f"fleetpy-lab/dependencies:{_dependencies_digest(dependencies)}"
     host = f"fleetpy-lab/host:{_code_digest(root, lower)}"
     if has_image(client, host):
@@ -68,9 +68,9 @@ def project_root() -> Path:
     return root
 
 
-def requirements(root: Path) -> list[str]:
-    """What the daemons and fleetctl need, sorted, from pyproject.toml; references to fleetpy's own extras resolved."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def requirements(pyproject: str) -> list[str]:
+    """What the daemons and fleetctl need, sorted, from the text of pyproject.toml; its own extras are resolved."""
+    project = tomllib.loads(pyproject)["project"]
     extras: Mapping[str, list[str]] = project["optional-dependencies"]
     found = set(project["dependencies"])
     waiting = list(_EXTRAS)
@@ -187,17 +187,20 @@ def _build(client: docker.DockerClient, tag: str, context: io.BytesIO, arguments
 
 
 def _remove_old(client: docker.DockerClient) -> None:
-    images = client.images.list(filters={"label": f"{IMAGE_LABEL}=host"})
+    for kind in ("host", "dependencies"):
+        for tag in _tags(client, f"{IMAGE_LABEL}={kind}")[_KEPT_IMAGES:]:
+            remove_image(client, tag)
+
+
+def _tags(client: docker.DockerClient, label: str) -> list[str]:
+    images = client.images.list(filters={"label": label})
     newest_first = sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True)
-    for tag in [tag for image in newest_first for tag in image.tags][_KEPT_IMAGES:]:
-        remove_image(client, tag)
+    return [tag for image in newest_first for tag in image.tags]
 
 
 def remove_images(client: docker.DockerClient) -> list[str]:
     """Remove every image of the lab that no container uses; gives their tags."""
-    found = client.images.list(filters={"label": IMAGE_LABEL})
-    newest_first = sorted(found, key=lambda image: str(image.attrs["Created"]), reverse=True)
-    return [tag for image in newest_first for tag in image.tags if remove_image(client, tag)]
+    return [tag for tag in _tags(client, IMAGE_LABEL) if remove_image(client, tag)]
 
 
 def remove_image(client: docker.DockerClient, image: str) -> bool:

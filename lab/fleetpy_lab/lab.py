@@ -80,9 +80,7 @@ class Lab:
                 if missing:
                     with self._progress.step(f"starting {', '.join(missing)}"):
                         make_hosts(self._inventory, image, missing, metadata or {})
-                for host in present:
-                    self._wake(host)
-                self._wait_for_all(timeout)
+                self.restore(timeout)
             except BaseException:
                 self._undo(missing, everything=not present)
                 raise
@@ -103,6 +101,12 @@ class Lab:
                 f"the socket's path {socket} is too long for Linux; set XDG_STATE_HOME to a shorter one"
             )
         return names
+
+    def restore(self, timeout: float = _UP_TIMEOUT) -> None:
+        """Bring back every host that is dead, paused or cut off, and wait until all make a cluster again."""
+        for host in self.hosts():
+            self._wake(host)
+        self._wait_for_all(timeout)
 
     def _wake(self, host: Host) -> None:
         if host.status is HostStatus.DEAD:
@@ -231,6 +235,10 @@ class Lab:
         """Where the API of a host (the first that runs, unless one is named) is reached from here: `unix:///…`."""
         found = self.awake(host) if host else self._inventory.first_running()
         return f"unix://{self.directory / found.name / SOCKET}"
+
+    def close(self) -> None:
+        """Close the connections to the engine; the lab itself stays as it is."""
+        self._client.close()
 
     def wait_until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
         """Ask again and again until `condition` gives something true; raises `LabError` after `timeout` seconds."""
