@@ -20,10 +20,14 @@ _FILES_AT_ONCE = 16
 
 
 def collection(tables: Tables, keys: Keys) -> Iterator[Transaction]:
-    """Transactions that remove what nothing refers to, each file only if nobody has written it since."""
-    raise_limit = _FILES_AT_ONCE - ROOM_FOR_FENCE
-    waiting = iter(unreferenced(tables))
-    while chunk := tuple(islice(waiting, raise_limit)):
+    """Transactions that remove what nothing refers to, each file only if nobody has written it since.
+
+    None while there is a unit whose record cannot be read: nobody knows which file it refers to.
+    """
+    if not tables.left_out.keys() <= tables.units.keys():
+        return
+    needless = iter(unreferenced(tables.unit_files, tables.units.values(), tables.placements.values()))
+    while chunk := tuple(islice(needless, _FILES_AT_ONCE - ROOM_FOR_FENCE)):
         yield Transaction(
             actions=(),
             writes=tuple(Delete(keys.unit_file(file)) for file in chunk),

@@ -77,7 +77,7 @@ class PlanningLoop:
         self._interval = interval
         self._clock = clock
         self._say = say
-        self._led_since = clock()
+        self._led_since: float | None = None
         self._losses: dict[MachineID, float] = {}
         self._pending: dict[UnitName, str] = {}
         self._woken = asyncio.Event()
@@ -111,6 +111,8 @@ class PlanningLoop:
             self._unsettled = False
         self._woken.clear()
         now = self._clock()
+        if self._led_since is None:
+            self._led_since = now
         self._losses = update_losses(self._losses, self._tables.placed_machines(), self._tables.machines, now)
         snapshot = self._tables.snapshot(lost_at=self._losses, led_since=self._led_since)
         planned = plan(snapshot, now, self._settings)

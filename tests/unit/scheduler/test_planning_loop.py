@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetpy.errors import UnavailableError
+from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitHash, UnitName, UnitUID
+from fleetpy.model.records import (
+    LeaderRecord,
+    MachineRecord,
+    PlacementRecord,
+    Record,
+    StateRecord,
+    UnitFileRecord,
+    UnitRecord,
+)
+from fleetpy.model.states import UnitGoal
+from fleetpy.planner.plan import PlanSettings
+from fleetpy.registry.cluster import Decoded, Tables
+from fleetpy.registry.keys import Keys
+from fleetpy.registry.memory import MemoryRegistry, MemoryStore
+from fleetpy.registry.protocol import Put
+from fleetpy.registry.view import View
+from fleetpy.unit.file import UnitFile
+from fleetpy_scheduler.fence import DeposedError, Fence
+from fleetpy_scheduler.planning import PlanningLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fleetpy.registry.protocol import Entry, Guard, Write
+
+KEYS = Keys()
+M1, M2 = MachineID("1" * 32), MachineID("2" * 32)
+HELLO = UnitName("hello.service")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TTL = 10.0
+
+
+class LossyRegistry(MemoryRegistry):
+    """Commits the next transaction without saying so, as a store whose answer is lost."""
+
+    loses_next = False
+    commits = 0
+
+    async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
+        self.commits += 1
+        revision = await super().commit(writes, guards=guards)
+        if self.loses_next:
+            self.loses_next = False
+            raise UnavailableError("no answer")
+        return revision
+
+
+@dataclass
+class Term:
+    """One leading scheduler, and a client of its own to write and look with."""
+
+    client: MemoryRegistry
+    registry: LossyRegistry
+    loop: PlanningLoop
+    view: View[Decoded]
+    tables: Tables
+    said: list[str]
+
+    async def put(self, key: str, record: Record, lease: LeaseID = LeaseID(0)) -> None:  # noqa: B008 - a number
+        revision = await self.client.commit([Put(key, record.encode(), lease)])
+        await self.view.at_least(revision)
+
+    async def join(self, *machines: MachineID) -> None:
+        for machine in machines:
+            record = MachineRecord(id=machine, session=SessionID("s"), hostname="h", public_ip="192.0.2.1", version="1")
+            await self.put(KEYS.machine(machine), record, await self.client.grant_lease(TTL))
+
+    async def want(self, name: str, text: str = "[Service]\nExecStart=/bin/true\n", goal: str = "launched") -> None:
+        file = UnitFile.parse(text)
+        await self.put(KEYS.unit_file(file.hash), UnitFileRecord(text=file.text))
+        record = UnitRecord(desired=UnitGoal(goal), hash=file.hash, changed_at=NOW, changed_by="a test")
+        await self.put(KEYS.unit(UnitName(name)), record)
+
+    async def placements(self) -> dict[str, PlacementRecord]:
+        page = await self.client.page(KEYS.placements)
+        return {entry.key.removeprefix(KEYS.placements): PlacementRecord.decode(entry.value) for entry in page.entries}
+
+
+async def elected(client: MemoryRegistry) -> Entry:
+    record = LeaderRecord(identity="test", since=NOW)
+    await client.commit([Put(KEYS.leader, record.encode(), await client.grant_lease(60))])
+    entry = await client.get(KEYS.leader)
+    assert entry is not None
+    return entry
+
+
+@asynccontextmanager
+async def leading() -> AsyncIterator[Term]:
+    clock = asyncio.get_running_loop().time
+    store = MemoryStore(clock=clock)
+    client, registry = MemoryRegistry(store), LossyRegistry(store)
+    tables = Tables(KEYS)
+    view = View(registry, KEYS.prefix, tables.decode)
+    view.subscribe(tables.apply)
+    said: list[str] = []
+    loop = PlanningLoop(
+        registry=registry,
+        keys=KEYS,
+        view=view,
+        tables=tables,
+        fence=Fence(registry, await elected(client)),
+        settings=PlanSettings(ttl=TTL, stop_bound=30.0),
+        interval=30.0,
+        clock=clock,
+        say=said.append,
+    )
+    term = Term(client, registry, loop, view, tables, said)
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(view.run())
+        await view.synced()
+        yield term
+        following.cancel()
+    await registry.close()
+    await client.close()
+
+
+@pytest.mark.looptime
+async def test_a_unit_is_placed_on_the_least_loaded_machine_with_its_uid_and_the_snapshots_revision_as_epoch() -> None:
+    async with leading() as term:
+        await term.join(M1, M2)
+        await term.want("first.service")
+        await term.want("hello.service")
+        seen = term.tables.revision
+        turn = await term.loop.turn()
+        placements = await term.placements()
+        assert set(placements) == {f"{M1}/first.service", f"{M2}/hello.service"}
+        unit = await term.client.get(KEYS.unit(HELLO))
+        assert unit is not None
+        assert placements[f"{M2}/hello.service"] == PlacementRecord(
+            uid=UnitUID(unit.create_revision),
+            hash=UnitRecord.decode(unit.value).hash,
+            goal=UnitGoal.LAUNCHED,
+            epoch=Epoch(seen),
+        )
+        assert (turn.complete, turn.pending) == (True, 0)
+
+
+@pytest.mark.looptime
+async def test_a_turn_after_a_turn_writes_nothing() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        await term.loop.turn()
+        written = term.registry.commits
+        assert (await term.loop.turn()).written == ()
+        assert term.registry.commits == written
+
+
+@pytest.mark.looptime
+async def test_a_dead_machines_units_go_elsewhere_in_the_turn_after_its_lease_ended() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        await term.loop.turn()
+        await asyncio.sleep(TTL / 2)
+        await term.join(M2)
+        await asyncio.sleep(TTL / 2 + 0.1)
+        await term.view.at_least((await term.client.page(KEYS.machines)).revision)
+        await term.loop.turn()
+        placements = await term.placements()
+        assert set(placements) == {f"{M2}/hello.service"}
+
+
+@pytest.mark.looptime
+async def test_a_machine_found_missing_when_the_term_began_gets_one_ttl_to_turn_up() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        unit = await term.client.get(KEYS.unit(HELLO))
+        assert unit is not None
+        record = PlacementRecord(
+            uid=UnitUID(unit.create_revision),
+            hash=UnitRecord.decode(unit.value).hash,
+            goal=UnitGoal.LAUNCHED,
+            epoch=Epoch(1),
+        )
+        await term.put(KEYS.placement(M2, HELLO), record)
+        loop = asyncio.get_running_loop()
+        first = await term.loop.turn()
+        assert set(await term.placements()) == {f"{M2}/hello.service"}
+        assert first.wake_at == pytest.approx(loop.time() + TTL, abs=0.1)
+        await asyncio.sleep(TTL - 1.0)
+        await term.join(M1)
+        await asyncio.sleep(1.1)
+        await term.loop.turn()
+        assert set(await term.placements()) == {f"{M1}/hello.service"}
+
+
+@pytest.mark.looptime
+async def test_a_scheduler_whose_key_was_taken_over_writes_nothing_and_says_that_it_is_deposed() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        await elected(term.client)
+        with pytest.raises(DeposedError):
+            await term.loop.turn()
+        assert await term.placements() == {}
+
+
+@pytest.mark.looptime
+async def test_nothing_is_placed_on_a_machine_that_left_after_the_snapshot() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        machine = await term.client.get(KEYS.machine(M1))
+        assert machine is not None
+        await term.client.revoke_lease(machine.lease)
+        turn = await term.loop.turn()
+        assert not turn.complete
+        assert await term.placements() == {}
+        again = await term.loop.turn()
+        assert (again.complete, again.pending) == (True, 1)
+
+
+@pytest.mark.looptime
+async def test_a_write_whose_answer_was_lost_is_settled_by_the_fence_before_the_next_plan() -> None:
+    async with leading() as term:
+        await term.join(M1, M2)
+        await term.want("hello.service")
+        before = term.loop
+        term.registry.loses_next = True
+        with pytest.raises(UnavailableError):
+            await before.turn()
+        leader = await term.client.get(KEYS.leader)
+        assert leader is not None
+        turn = await before.turn()
+        renewed = await term.client.get(KEYS.leader)
+        assert renewed is not None
+        assert renewed.mod_revision > leader.mod_revision
+        assert turn.written == ()
+        assert len(await term.placements()) == 1
+
+
+@pytest.mark.looptime
+async def test_the_loop_wakes_for_a_new_unit_and_sleeps_through_what_systemd_says() -> None:
+    async with leading() as term, asyncio.TaskGroup() as group:
+        await term.join(M1)
+        planning = group.create_task(term.loop.run())
+        await term.want("hello.service")
+        await asyncio.sleep(0.1)
+        placed = (await term.placements())[f"{M1}/hello.service"]
+        written = term.registry.commits
+        for active in ("activating", "active"):
+            await term.put(
+                KEYS.state(M1, HELLO),
+                StateRecord(uid=placed.uid, epoch=placed.epoch, hash=placed.hash, active=active),
+            )
+        await asyncio.sleep(1.0)
+        assert term.registry.commits == written
+        assert term.said[-1] == "Leads; 1 machines, 0 units pending"
+        planning.cancel()
+
+
+@pytest.mark.looptime
+async def test_unit_files_that_nothing_refers_to_are_collected_and_others_kept() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service", goal="inactive")
+        orphan = UnitFile.parse("[Service]\nExecStart=/bin/false\n")
+        await term.put(KEYS.unit_file(orphan.hash), UnitFileRecord(text=orphan.text))
+        await term.loop.collect()
+        left = (await term.client.page(KEYS.unit_files)).entries
+        assert [entry.key for entry in left] == [
+            KEYS.unit_file(UnitFile.parse("[Service]\nExecStart=/bin/true\n").hash)
+        ]
+
+
+@pytest.mark.looptime
+async def test_nothing_is_collected_while_a_units_record_cannot_be_read() -> None:
+    async with leading() as term:
+        orphan = UnitFile.parse("[Service]\nExecStart=/bin/false\n")
+        await term.put(KEYS.unit_file(orphan.hash), UnitFileRecord(text=orphan.text))
+        revision = await term.client.commit([Put(KEYS.unit(HELLO), b"?")])
+        await term.view.at_least(revision)
+        await term.loop.collect()
+        assert len((await term.client.page(KEYS.unit_files)).entries) == 1
