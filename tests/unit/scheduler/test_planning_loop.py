@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetpy.errors import UnavailableError
-from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitHash, UnitName, UnitUID
+from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitName, UnitUID
 from fleetpy.model.records import (
     LeaderRecord,
     MachineRecord,
@@ -102,7 +102,7 @@ async def leading() -> AsyncIterator[Term]:
     store = MemoryStore(clock=clock)
     client, registry = MemoryRegistry(store), LossyRegistry(store)
     tables = Tables(KEYS)
-    view = View(registry, KEYS.prefix, tables.decode)
+    view: View[Decoded] = View(registry, KEYS.prefix, tables.decode)
     view.subscribe(tables.apply)
     said: list[str] = []
     loop = PlanningLoop(
