@@ -33,7 +33,7 @@ from fleetpy_api.wishes import check_storable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from fleetpy.ids import Revision
+    from fleetpy.ids import Revision, UnitName
     from fleetpy.unit.file import UnitFile
     from fleetpy_api.wishes import Wish
 
@@ -50,10 +50,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A unit that the cluster has, as last written at `revision`."""
+    """A unit that the cluster has, as last written at `revision`; None both if what is stored there is unreadable."""
 
-    record: UnitRecord
-    revision: Revision
+    record: UnitRecord | None
+    revision: Revision | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,13 @@ def decide(wish: Wish, known: Known | None, author: Author) -> Decision:
 
 def _set(wish: Wish, known: Known | None, author: Author) -> Decision:
     name = wish.name.full
-    if wish.file is not None and (known is None or wish.file.hash != known.record.hash):
+    before = known.record if known else None
+    if wish.file is not None and (before is None or wish.file.hash != before.hash):
         check_storable(wish, wish.file)
         record = UnitRecord(
             desired=wish.goal or UnitGoal.INACTIVE,
             hash=wish.file.hash,
-            restarted=known.record.restarted if known else None,
+            restarted=before.restarted if before else None,
             changed_at=author.at,
             changed_by=author.name,
         )
@@ -124,9 +125,10 @@ def _set(wish: Wish, known: Known | None, author: Author) -> Decision:
         raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} does not exist and no options are given to make it from")
     if wish.goal is None:
         raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} exists; say which desiredState it is to have")
-    if wish.goal is known.record.desired:
+    before = _readable(name, known)
+    if wish.goal is before.desired:
         return Decision(Status.UNCHANGED, known)
-    return Decision(Status.CHANGED, known, _changed(known, author, desired=wish.goal))
+    return Decision(Status.CHANGED, known, _changed(before, author, desired=wish.goal))
 
 
 def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:
@@ -135,17 +137,26 @@ def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:
         raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
     if wish.name.is_template:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"{name} is a template and does not run; restart its instances")
-    if known.record.desired is UnitGoal.INACTIVE:
+    before = _readable(name, known)
+    if before.desired is UnitGoal.INACTIVE:
         raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} is inactive: there is nothing to restart; start it")
     stamp = author.at.isoformat(timespec="microseconds")
-    return Decision(Status.CHANGED, known, _changed(known, author, desired=UnitGoal.LAUNCHED, restarted=stamp))
+    return Decision(Status.CHANGED, known, _changed(before, author, desired=UnitGoal.LAUNCHED, restarted=stamp))
 
 
-def _changed(known: Known, author: Author, *, desired: UnitGoal, restarted: str | None = None) -> UnitRecord:
-    return known.record.model_copy(
+def _readable(name: UnitName, known: Known) -> UnitRecord:
+    if known.record is None:
+        raise RefusedError(
+            HTTPStatus.CONFLICT, f"what is stored of unit {name} cannot be read; destroy it, or submit it anew"
+        )
+    return known.record
+
+
+def _changed(before: UnitRecord, author: Author, *, desired: UnitGoal, restarted: str | None = None) -> UnitRecord:
+    return before.model_copy(
         update={
             "desired": desired,
-            "restarted": restarted or known.record.restarted,
+            "restarted": restarted or before.restarted,
             "changed_at": author.at,
             "changed_by": author.name,
         }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -21,13 +21,15 @@ from fleetpy.ids import MachineID, Revision, UnitName
 from fleetpy.schemas.fleetpy_v1 import Event
 from fleetpy_api.answers import encode
 from fleetpy_api.catch_up import catch_up
+from fleetpy_api.picture import News
+from fleetpy_api.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from fleetpy_api.picture import News, Picture
+    from fleetpy_api.picture import Picture
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
 
@@ -50,8 +52,9 @@ MAX_REVISION = 2**63 - 1
 class Stream:
     """What one reader has yet to be told: names of units and ids of machines, oldest news first."""
 
-    def __init__(self, picture: Picture, only: frozenset[UnitName]) -> None:
+    def __init__(self, picture: Picture, waiting: Waiting, only: frozenset[UnitName]) -> None:
         self._picture = picture
+        self._waiting = waiting
         self._only = only
         self._units: dict[UnitName, None] = {}
         self._machines: dict[MachineID, None] = {}
@@ -97,9 +100,10 @@ class Stream:
             )
         for name in _some_of(self._units):
             facts = picture.unit(name)
-            events.append(
-                Event("unit", revision, unit=facts.status) if facts else Event("unit-gone", revision, name=name)
-            )
+            if facts is None:
+                events.append(Event("unit-gone", revision, name=name))
+            else:
+                events.append(Event("unit", revision, unit=facts.status(self._waiting.reason(facts))))
         return events
 
 
@@ -119,6 +123,7 @@ class Streams:
         self._open: set[Stream] = set()
         self._unsubscribe: Callable[[], None] | None = None
         self._ended = False
+        self._waiting = Waiting(picture)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -129,7 +134,7 @@ class Streams:
             raise UnavailableError("fleet-api is ending; ask again")
         if len(self._open) >= MAX_STREAMS:
             raise UnavailableError(f"{MAX_STREAMS} streams of events are open already; close some, or ask another host")
-        stream = Stream(self._picture, only)
+        stream = Stream(self._picture, self._waiting, only)
         self._open.add(stream)
         if self._unsubscribe is None:
             self._unsubscribe = self._picture.subscribe(self._tell)
@@ -141,12 +146,17 @@ class Streams:
         if not self._open and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+            self._waiting.forget()
 
     def end(self) -> None:
         """End every stream, and open no more."""
         self._ended = True
         for stream in self._open:
             stream.end()
+
+    async def run(self) -> NoReturn:
+        """Have units that wait for a machine told of again when the reasons for it change; runs for ever."""
+        await self._waiting.run(lambda units: self._tell(News(frozenset(units), frozenset())))
 
     def _tell(self, news: News) -> None:
         for stream in self._open:

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     from fleetpy_api.activity import Activity
     from fleetpy_api.metrics import Metrics
+    from fleetpy_api.picture import Picture
 
 SERVER = f"fleetpy/{__version__}"
 """The value of the `Server` header."""
+
+STALE = b'110 fleetpy "etcd is away: this is what was last seen"'
+"""The value of the `Warning` header of answers from a picture that is not kept up to date (RFC 7234, 5.5.1)."""
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes that a request may send: one unit, at its largest, spelt out as options."""
@@ -35,8 +39,9 @@ BATCH_PATH = "/fleetpy/v1/changes"
 class Front:
     """The application as the server runs it."""
 
-    def __init__(self, app: ASGIApp, activity: Activity, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, picture: Picture, activity: Activity, metrics: Metrics) -> None:
         self._app = app
+        self._picture = picture
         self._activity = activity
         self._metrics = metrics
 
@@ -56,8 +61,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                date = formatdate(usegmt=True).encode()
-                message["headers"] = [*message["headers"], (b"server", SERVER.encode()), (b"date", date)]
+                message["headers"] = [*message["headers"], *self._headers(scope["method"], status)]
             await send(message)
 
         limit = MAX_BATCH_BODY if scope["path"] == BATCH_PATH else MAX_BODY
@@ -73,6 +77,12 @@ class Front:
                 raise
         finally:
             self._metrics.answered(scope["method"], status, time.monotonic() - began)
+
+    def _headers(self, method: str, status: int) -> list[tuple[bytes, bytes]]:
+        headers = [(b"server", SERVER.encode()), (b"date", formatdate(usegmt=True).encode())]
+        if method == "GET" and status == HTTPStatus.OK and not self._picture.is_live:
+            headers.append((b"warning", STALE))
+        return headers
 
 
 def too_large(limit: int) -> str:

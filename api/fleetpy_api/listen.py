@@ -48,18 +48,20 @@ def open_socket(path: Path) -> socket.socket:
 
     Raises `UnavailableError` if somebody does answer, or if the place cannot be written.
     """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The socket must not be open to all between its making and a later chmod.
+    before = os.umask(0o777 & ~MODE)
     try:
         _make_way(path)
-        # The socket must not be open to all between its making and a later chmod.
-        before = os.umask(0o777 & ~MODE)
-        try:
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
+        listener.bind(str(path))
         listener.listen(_BACKLOG)
-    except OSError as error:
-        raise UnavailableError(f"cannot listen on {path}: {error.strerror or error}") from error
+    except (OSError, UnavailableError) as error:
+        listener.close()
+        if isinstance(error, OSError):
+            raise UnavailableError(f"cannot listen on {path}: {error.strerror or error}") from error
+        raise
+    finally:
+        os.umask(before)
     return listener
 
 

@@ -9,7 +9,6 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from fleetpy import __version__
-from fleetpy.errors import UnavailableError
 from fleetpy.ids import MachineID, UnitName
 from fleetpy.schemas.fleetpy_v1 import (
     ChangeBatch,
@@ -28,8 +27,9 @@ from fleetpy_api.pages import by_key
 from fleetpy_api.peers import requester
 
 if TYPE_CHECKING:
-    from fleetpy.schemas.fleetpy_v1 import Change
+    from fleetpy.schemas.fleetpy_v1 import Change, UnitStatus
     from fleetpy_api.decide import Decision
+    from fleetpy_api.entities import UnitFacts
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
 
@@ -72,7 +72,11 @@ class OwnResources:
             facts = [one for one in found if one is not None]
         else:
             facts = [one for _, one in sorted(picture.units(), key=by_key)]
-        return answer_all(picture.revision, "units", facts, lambda one: one.status)
+
+        def status(one: UnitFacts) -> UnitStatus:
+            return one.status(picture.pending(one.unit.name) if one.waits else "")
+
+        return answer_all(picture.revision, "units", facts, status)
 
     async def explain(self, name: str) -> Response:
         """Where a unit is, where it would go, and why not elsewhere."""
@@ -95,9 +99,7 @@ class OwnResources:
 
     async def health(self) -> Response:
         """Whether the API can answer: 503 while the registry is away."""
-        picture = await self._service.picture()
-        if picture.trouble:
-            raise UnavailableError(picture.trouble)
+        picture = await self._service.checked_picture()
         return answer(Health("ok", __version__, picture.revision, picture.leader))
 
 

@@ -142,14 +142,9 @@ class Pager(Generic[T]):
         try:
             token = PageToken.decode(tokens[0])
         except ValueError as error:
-            raise RefusedError(
-                HTTPStatus.BAD_REQUEST,
-                f"nextPageToken {tokens[0]!r} cannot be read: {error}; start with the first page",
-            ) from error
+            raise _unreadable(tokens[0], str(error)) from error
         if (token.kind, token.limit) != (self._kind, self._limit):
-            raise RefusedError(
-                HTTPStatus.BAD_REQUEST, f"nextPageToken {tokens[0]!r} is of another list; start with the first page"
-            )
+            raise _unreadable(tokens[0], "it is of another list")
         return token
 
     def _find(self, revision: Revision) -> Listing[T] | None:

@@ -15,7 +15,7 @@ from fleetpy.schemas.v1 import ErrorResponse
 from fleetpy_api.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from fastapi import FastAPI, Request
 
@@ -68,7 +68,7 @@ class Routes:
         path: str,
         endpoint: Callable[..., Coroutine[Any, Any, Response]],
         *,
-        answers: dict[int, type | None],
+        answers: Mapping[int, type | None],
         errors: Iterable[int] = (),
         takes_json: bool = False,
         media_type: str = "application/json",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fleetpy.ids import MachineID, Revision
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Registry
     from fleetpy.schemas.fleetpy_v1 import Change, MachineChange
     from fleetpy_api.metrics import Metrics
     from fleetpy_api.patches import MetadataPatch
@@ -32,6 +34,8 @@ FIRST_READ = 2.5
 class Service:
     """One cluster's API, without HTTP. `clock` gives monotonic seconds, `now` the wall clock's time with its zone."""
 
+    registry: Registry
+    keys: Keys
     shown: Picture
     units: UnitWriter
     settings: SettingsWriter
@@ -48,6 +52,17 @@ class Service:
         except TimeoutError as error:
             raise UnavailableError("fleet-api has not been able to read the cluster's state from etcd yet") from error
         return self.shown
+
+    async def checked_picture(self) -> Picture:
+        """The picture, after asking the registry whether it is there; raises `UnavailableError` if it is not."""
+        picture = await self.picture()
+        try:
+            async with asyncio.timeout(FIRST_READ):
+                with self.metrics.operation("get"):
+                    await self.registry.get(self.keys.leader)
+        except TimeoutError as error:
+            raise UnavailableError(f"etcd has not answered in {FIRST_READ:g} s") from error
+        return picture
 
     async def change(self, change: Change, by: str) -> Decision:
         """Carry out one change; raises `UserError` or `UnavailableError` if it is not done."""

@@ -11,10 +11,12 @@ from fastapi.responses import Response  # noqa: TC002 - likewise
 from fleetpy.ids import UnitName
 from fleetpy.schemas.v1 import UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import answer
+from fleetpy_api.entities import state_entity
 from fleetpy_api.errors import RefusedError
 from fleetpy_api.pages import Pager
 
 if TYPE_CHECKING:
+    from fleetpy.registry.decoding import StoredState
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
 
@@ -26,7 +28,7 @@ class StateResource:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._pager: Pager[UnitStateEntity] = Pager(_KIND, service.token_limit, service.clock)
+        self._pager: Pager[StoredState] = Pager(_KIND, service.token_limit, service.clock)
 
     def install(self, routes: Routes) -> None:
         """Serve `/state`."""
@@ -44,11 +46,11 @@ class StateResource:
         picture = await self._service.picture()
         tokens = request.query_params.getlist("nextPageToken")
 
-        def wanted(state: UnitStateEntity) -> bool:
-            return machineID in ("", state.machineID) and unitName in ("", state.name)
+        def wanted(state: StoredState) -> bool:
+            return machineID in ("", state.machine) and unitName in ("", state.name)
 
         page = self._pager.page(tokens, picture.revision, picture.states, wanted)
-        return answer(UnitStatePage(list(page.items), page.next_token))
+        return answer(UnitStatePage([state_entity(state) for state in page.items], page.next_token))
 
     async def get(self, name: str) -> Response:
         """The state of one unit; of a global one, that on the first machine."""
@@ -56,4 +58,4 @@ class StateResource:
         state = next(iter(picture.states_of(UnitName(name))), None)
         if state is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, f"no machine reports a state of unit {name}")
-        return answer(state)
+        return answer(state_entity(state))

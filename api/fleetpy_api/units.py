@@ -21,7 +21,7 @@ from fleetpy_api.peers import requester
 from fleetpy_api.routes import without_nulls
 
 if TYPE_CHECKING:
-    from fleetpy_api.picture import UnitFacts
+    from fleetpy_api.entities import UnitFacts
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fleetpy.errors import UnavailableError
 from fleetpy.model.records import UnitFileRecord
-from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Delete, GuardFailedError, Put, UnchangedSince
+from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Delete, GuardFailedError, Present, Put, UnchangedSince
 from fleetpy_api.catch_up import Revised, catch_up
 from fleetpy_api.decide import Decision, Status, decide, refused
 
@@ -189,7 +189,7 @@ class UnitWriter:
         """The guard under which a decision was made, and what it writes."""
         decision, name = one.decision, one.job.wish.name.full
         key = self._keys.unit(name)
-        guard = Absent(key) if decision.known is None else UnchangedSince(key, decision.known.revision)
+        guard = _guard(key, decision.known)
         writes: list[Write] = []
         if decision.file is not None:
             # Written anew even if it is there: a collector that saw it unused then finds it changed.
@@ -229,6 +229,13 @@ class UnitWriter:
             else:
                 words = f"unit {one.job.wish.name.full} is being changed by others all the time; try again"
                 batch.decisions[one.job.index] = refused(HTTPStatus.SERVICE_UNAVAILABLE, words)
+
+
+def _guard(key: str, known: Known | None) -> Guard:
+    """That a unit still is what it was taken for; of an unreadable one, only that it is there."""
+    if known is None:
+        return Absent(key)
+    return UnchangedSince(key, known.revision) if known.revision is not None else Present(key)
 
 
 def _first_of_each(jobs: Iterable[_Job]) -> tuple[list[_Job], deque[_Job]]:

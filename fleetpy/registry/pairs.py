@@ -46,6 +46,10 @@ class PairTable(Mapping[Pair, V]):
         """What stands under a machine, ordered by unit."""
         return [self._values[machine, name] for name in sorted(self._units.get(machine, ()))]
 
+    def count_of_machine(self, machine: MachineID) -> int:
+        """How much stands under a machine."""
+        return len(self._units.get(machine, ()))
+
     def copy(self) -> dict[Pair, V]:
         """A plain copy that will not change."""
         return self._values.copy()

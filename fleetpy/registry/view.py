@@ -81,6 +81,11 @@ class View(Generic[T]):
         return self._revision
 
     @property
+    def following(self) -> bool:
+        """Whether news are told as they happen; False before the first read, and while the registry is away."""
+        return self._watch is not None
+
+    @property
     def entries(self) -> Mapping[str, T]:
         """Key to decoded value; a live, read-only mapping."""
         return MappingProxyType(self._entries)

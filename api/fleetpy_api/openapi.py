@@ -1,0 +1,65 @@
+"""The OpenAPI document: what FastAPI derives from the routes, put right where that would be untrue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fleetpy.schemas.fleetpy_v1 import Event
+from fleetpy_api.answers import adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+PATH = "/fleetpy/v1/openapi.json"
+
+_REFERENCE = "#/components/schemas/{model}"
+_FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
+_PATCH = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["op", "path"],
+                    "properties": {
+                        "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+                        "path": {"type": "string", "pattern": r"^/[^/]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"},
+                        "value": {"type": "string", "minLength": 1, "maxLength": 4096},
+                    },
+                },
+            }
+        }
+    },
+    "required": True,
+}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Have the application's document put right."""
+    derive: Callable[[], dict[str, Any]] = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _put_right(derive())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _put_right(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    # What FastAPI answers with 422 is 400 here, in the one form of all errors.
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    for name in _FASTAPIS_OWN:
+        schemas.pop(name, None)
+    # What is read or written without FastAPI: the stream's events, and the patch of machines.
+    event = adapter(Event).json_schema(ref_template=_REFERENCE)
+    schemas.update(event.pop("$defs"))
+    schemas["Event"] = event
+    document["paths"]["/fleet/v1/machines"]["patch"]["requestBody"] = _PATCH
+    return document
