@@ -165,8 +165,7 @@ class Lab:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a host as root. With `check`, a code other than 0 raises `CommandFailedError`."""
-        container = self.awake(host).container
-        completed = run_on(self._client, container, command, timeout=timeout, environment=environment)
+        completed = run_on(self._client, self.awake(host), command, timeout=timeout, environment=environment)
         if check and completed.returncode != 0:
             said = (completed.stderr or completed.stdout).strip() or "it said nothing"
             raise CommandFailedError(f"{' '.join(command)} on {host} gave {completed.returncode}: {said}", completed)

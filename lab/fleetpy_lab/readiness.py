@@ -57,12 +57,12 @@ def _system_state(inventory: Inventory, host: Host) -> str:
         words = inventory.container(host).logs(tail=5).decode(errors="replace").strip()
         raise HostDiedError(f"{host.name} died while it booted; its last words: {words or 'none'}")
     command = ["systemctl", "is-system-running"]
-    return run_on(inventory.client, host.container, command, timeout=_QUESTION_TIMEOUT).stdout.strip()
+    return run_on(inventory.client, host, command, timeout=_QUESTION_TIMEOUT).stdout.strip()
 
 
 def _listed(inventory: Inventory, host: Host, *query: str) -> str:
     command = ["systemctl", *query, "--plain", "--no-legend"]
-    answer = run_on(inventory.client, host.container, command, timeout=_QUESTION_TIMEOUT).stdout
+    answer = run_on(inventory.client, host, command, timeout=_QUESTION_TIMEOUT).stdout
     names = [word for line in answer.splitlines() for word in line.split() if "." in word and "/" not in word]
     return ", ".join(dict.fromkeys(names)) or "nothing that systemd knows of"
 
@@ -74,7 +74,7 @@ def wait_for_etcd(client: docker.DockerClient, hosts: Sequence[Host], timeout: f
 
     def healthy() -> bool:
         command = ["etcdctl", f"--endpoints={endpoints}", "endpoint", "health"]
-        completed = run_on(client, members[0].container, command, timeout=timeout)
+        completed = run_on(client, members[0], command, timeout=timeout)
         if completed.returncode != 0:
             raise CommandFailedError((completed.stderr or completed.stdout).strip(), completed)
         return True

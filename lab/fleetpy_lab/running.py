@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import docker
 
+    from fleetpy_lab.host import Host
+
 _POLL = 0.1
 _GRACE = 2
 """Seconds from SIGTERM to SIGKILL for a command that takes too long."""
@@ -33,24 +35,24 @@ class CommandFailedError(LabError):
 
 def run_on(
     client: docker.DockerClient,
-    container: str,
+    host: Host,
     command: Sequence[str],
     *,
     timeout: float,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as root in a container, for at most `timeout` seconds.
+    """Run a command as root on a host, for at most `timeout` seconds.
 
     Raises `LabError` if it cannot be run (the host is dead or paused) and `CommandFailedError` when the time is up.
     """
     bounded = ["timeout", f"--kill-after={_GRACE}", f"{timeout:g}", *command]
     began = time.monotonic()
     try:
-        run = client.api.exec_create(container, bounded, environment=dict(environment or {}))
+        run = client.api.exec_create(host.container, bounded, environment=dict(environment or {}))
         out, err = client.api.exec_start(run["Id"], demux=True)
         code = client.api.exec_inspect(run["Id"])["ExitCode"]
     except APIError as error:
-        raise LabError(f"cannot run {command[0]} on {container}: {error.explanation or error}") from error
+        raise LabError(f"cannot run {command[0]} on {host.name}: {error.explanation or error}") from error
     completed = subprocess.CompletedProcess(
         list(command),
         _KILLED_LATE if code is None else code,
@@ -58,7 +60,7 @@ def run_on(
         (err or b"").decode(errors="replace"),
     )
     if completed.returncode in (_TIMED_OUT, _KILLED_LATE) and time.monotonic() - began >= timeout:
-        raise CommandFailedError(f"{' '.join(command)} on {container} did not end within {timeout:g} s", completed)
+        raise CommandFailedError(f"{' '.join(command)} on {host.name} did not end within {timeout:g} s", completed)
     return completed
 
 
