@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from fleetpy import __version__
-from fleetpy.client.errors import ApiUnreachableError
+from fleetpy.client.errors import ApiTimeoutError, ApiUnreachableError
 from fleetpy.errors import FleetError
 from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
 from fleetpy_cli.session import Session
@@ -85,11 +85,13 @@ class FleetGroup(click.Group):
         """All names, sorted."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
-        """Import a command; None for a name that there is not, or that could be several."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None for a name that there is not."""
         candidates = [cmd_name] if cmd_name in COMMANDS else [name for name in COMMANDS if name.startswith(cmd_name)]
-        if len(candidates) != 1:
+        if not candidates:
             return None
+        if len(candidates) > 1:
+            raise click.UsageError(f"{cmd_name!r} could be {' or '.join(candidates)}", ctx)
         module, _, attribute = COMMANDS[candidates[0]].place.partition(":")
         command = getattr(import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
@@ -129,6 +131,9 @@ class FleetGroup(click.Group):
 
 
 def _in_words(error: FleetError) -> str:
+    """The error, and what can be done about it from a command line."""
+    if isinstance(error, ApiTimeoutError):
+        return f"{error}. If it is only slow, give it more with --request-timeout"
     if isinstance(error, ApiUnreachableError):
         return (
             f"{error}. Is the API running there (systemctl status fleet-api.socket)? "

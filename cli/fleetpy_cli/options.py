@@ -87,7 +87,7 @@ class FleetCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the global ones."""
-        own = [parameter.get_help_record(ctx) for parameter in super().get_params(ctx)]
+        own = [option.get_help_record(ctx) for option in super().get_params(ctx) if isinstance(option, click.Option)]
         write_options(formatter, "Options", own)
         write_options(formatter, "Global options", [option.get_help_record(ctx) for option in GLOBAL_OPTIONS])
 

@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from fleetpy.client.errors import ApiFailedError, ApiRefusedError, ApiUnreachableError
+from fleetpy.client.errors import ApiFailedError, ApiRefusedError, ApiTimeoutError, ApiUnreachableError
 from fleetpy.client.httpx_lean import httpx
 from fleetpy.client.wire import decode
 
@@ -62,7 +62,7 @@ class Connection:
     ) -> httpx.Response:
         """Send a request and take the whole answer.
 
-        Raises `ApiRefusedError`, `ApiFailedError` or `ApiUnreachableError`.
+        Raises `ApiRefusedError`, `ApiFailedError`, `ApiTimeoutError` or `ApiUnreachableError`.
         """
         headers = {} if json_body is None else {"Content-Type": "application/json"}
         with self._in_words(self._http.timeout.read):
@@ -71,13 +71,14 @@ class Connection:
         return response
 
     def lines(self, path: str, params: Params, silence: float) -> LineStream:
-        """Lines of an answer that goes on; more than `silence` seconds without any is `ApiUnreachableError`."""
+        """Lines of an answer that goes on; more than `silence` seconds without any is `ApiTimeoutError`."""
         return LineStream(self, path, params, silence)
 
     @contextmanager
     def open_stream(self, path: str, params: Params, silence: float) -> Iterator[httpx.Response]:
         """An answer that is read as it comes."""
-        timeout = httpx.Timeout(self._http.timeout, read=silence)
+        usual = self._http.timeout
+        timeout = httpx.Timeout(connect=usual.connect, read=silence, write=usual.write, pool=usual.pool)
         with self._in_words(silence), self._http.stream("GET", path, params=params, timeout=timeout) as response:
             if response.status_code >= _FAILED_FROM:
                 response.read()
@@ -89,7 +90,7 @@ class Connection:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise ApiUnreachableError(f"{self.endpoint.text} gave no answer within {patience:g} seconds") from error
+            raise ApiTimeoutError(f"{self.endpoint.text} gave no answer within {patience:g} seconds") from error
         except httpx.TransportError as error:
             raise ApiUnreachableError(_describe(self.endpoint, error)) from error
 
@@ -159,8 +160,8 @@ def _error_class(status: int) -> type[ApiRefusedError | ApiFailedError]:
 def _message(response: httpx.Response) -> str:
     """What the API says is wrong; the original leaves it out of many an answer."""
     try:
-        message = json.loads(response.content)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
+        message = json.loads(response.content)["error"].get("message")
+    except (ValueError, LookupError, TypeError, AttributeError):
         message = response.text.strip()[:_SHORT]
     words = str(message) if message else response.reason_phrase
     return words or "no reason given"

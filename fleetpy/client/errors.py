@@ -22,7 +22,11 @@ class ApiFailedError(ApiError, UnavailableError):
 
 
 class ApiUnreachableError(UnavailableError):
-    """Nobody answered: no socket, nobody behind it, no route, no trust, or no answer in time."""
+    """Nobody answered: no socket, nobody behind it, no route, no trust."""
+
+
+class ApiTimeoutError(ApiUnreachableError):
+    """Nobody answered in time."""
 
 
 class UnreadableAnswerError(UnavailableError):

@@ -1,0 +1,212 @@
+"""An original fleetd as its clients see it: `/fleet/v1` on a unix socket, backed by a cluster in memory.
+
+The answers follow the original's `api/` and `Documentation/api-v1.md`. Units get where they are wanted when the list
+of states has been asked for `settles_after` times since, so that nothing here needs a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from fleetpy.unit.file import UnitFile, UnitOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+M1 = "85c0c595" + "0" * 24
+M2 = "113f16a7" + "0" * 24
+
+
+@dataclass(slots=True)
+class FakeUnit:
+    """A unit as fleetd keeps it."""
+
+    options: list[dict[str, str]]
+    desired: str = "inactive"
+    current: str = "inactive"
+    machine: str = ""
+    active: str = ""
+    left: int = 0
+    """How many more times the states are asked for before it is where it is wanted."""
+
+    @property
+    def hash(self) -> str:
+        """The hash of the unit file."""
+        return UnitFile(tuple(UnitOption(**{"value": "", **option}) for option in self.options)).hash
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it has `Global=true`."""
+        return {"section": "X-Fleet", "name": "Global", "value": "true"} in self.options
+
+
+@dataclass
+class FakeFleetd:
+    """The cluster, and how its server behaves."""
+
+    machines: dict[str, str] = field(default_factory=lambda: {M1: "172.18.0.3", M2: "172.18.0.4"})
+    units: dict[str, FakeUnit] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
+    """Units that fail when they are started."""
+    unplaceable: set[str] = field(default_factory=set)
+    settles_after: int = 1
+    page_size: int = 100
+    away: str = ""
+    """If not empty: what every request is answered with, and 503."""
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def serving(self, path: Path) -> Iterator[str]:
+        """Serve on a socket while the context lasts; gives the endpoint."""
+        server = _Server(str(path), _handler_of(self))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"unix://{path}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def add(self, name: str, text: str, state: str = "inactive", machine: str = M1) -> FakeUnit:
+        """Put a unit into the cluster, already where it is wanted."""
+        options = [option._asdict() for option in UnitFile.parse(text).options]
+        unit = FakeUnit(options)
+        self.units[name] = unit
+        self._want(name, unit, state, machine, at_once=True)
+        return unit
+
+    def settle(self) -> None:
+        """The states are asked for once more."""
+        for name, unit in self.units.items():
+            if unit.left > 0:
+                unit.left -= 1
+                if unit.left == 0:
+                    self._arrive(name, unit)
+
+    def entity(self, name: str) -> dict[str, Any]:
+        """A unit as JSON."""
+        unit = self.units[name]
+        entity = {"name": name, "options": unit.options, "desiredState": unit.desired, "machineID": unit.machine}
+        return entity if unit.is_global else {**entity, "currentState": unit.current}
+
+    def states(self) -> list[dict[str, str]]:
+        """All states as JSON."""
+        return [
+            {
+                "name": name,
+                "hash": unit.hash,
+                "machineID": machine,
+                "systemdLoadState": "loaded",
+                "systemdActiveState": unit.active,
+                "systemdSubState": {"active": "running", "failed": "failed"}.get(unit.active, "dead"),
+            }
+            for name, unit in sorted(self.units.items())
+            for machine in (self.machines if unit.is_global and unit.active else [unit.machine] if unit.machine else [])
+        ]
+
+    def put(self, name: str, body: dict[str, Any]) -> tuple[int, str]:
+        """Make or change a unit: the status, and what is wrong."""
+        unit = self.units.get(name)
+        options = body.get("options") or []
+        if unit is None and not options:
+            return 409, "unit does not exist and options field empty"
+        if options and (unit is None or unit.options != options):
+            unit = FakeUnit(options, machine=unit.machine if unit else "", current=unit.current if unit else "inactive")
+            self.units[name] = unit
+            self._want(name, unit, body.get("desiredState") or "inactive")
+            return 201, ""
+        if unit is None or not body.get("desiredState"):
+            return 409, "must provide DesiredState to update existing unit"
+        self._want(name, unit, body["desiredState"])
+        return 204, ""
+
+    def _want(self, name: str, unit: FakeUnit, state: str, machine: str = "", *, at_once: bool = False) -> None:
+        unit.desired = state
+        unit.machine = unit.machine or machine
+        if at_once or self.settles_after == 0:
+            self._arrive(name, unit)
+        else:
+            unit.left = self.settles_after
+
+    def _arrive(self, name: str, unit: FakeUnit) -> None:
+        if unit.desired != "inactive" and name in self.unplaceable:
+            return
+        unit.current = unit.desired
+        unit.machine = "" if unit.desired == "inactive" or unit.is_global else unit.machine or min(self.machines)
+        launched = "failed" if name in self.failing else "active"
+        unit.active = {"inactive": "", "loaded": "inactive", "launched": launched}[unit.desired]
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
+def _handler_of(fleet: FakeFleetd) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a table of paths, spelt as branches
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = "fleetd/1.0.0"
+
+        def _serve(self) -> None:
+            parts = urlsplit(self.path)
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            with fleet.lock:
+                fleet.requests.append((self.command, self.path))
+                if fleet.away:
+                    self._error(503, fleet.away)
+                    return
+                resource, _, name = parts.path.removeprefix("/fleet/v1/").partition("/")
+                match self.command, resource, unquote(name):
+                    case "GET", "machines", "":
+                        entities = [{"id": one, "primaryIP": ip} for one, ip in sorted(fleet.machines.items())]
+                        self._page("machines", entities, parts.query)
+                    case "GET", "state", "":
+                        fleet.settle()
+                        self._page("states", fleet.states(), parts.query)
+                    case "GET", "units", "":
+                        self._page("units", [fleet.entity(one) for one in sorted(fleet.units)], parts.query)
+                    case "GET", "units", one if one in fleet.units:
+                        self._answer(200, fleet.entity(one))
+                    case "PUT", "units", one if one:
+                        status, problem = fleet.put(one, body)
+                        self._error(status, problem) if problem else self._answer(status, None)
+                    case "DELETE", "units", one if fleet.units.pop(one, None):
+                        self._answer(204, None)
+                    case _:
+                        self._error(404, "unit does not exist" if resource == "units" else "")
+
+        do_GET = do_PUT = do_DELETE = do_POST = _serve  # noqa: N815 - http.server's names
+
+        def _page(self, field_name: str, entities: list[dict[str, Any]], query: str) -> None:
+            start = int(parse_qs(query).get("nextPageToken", ["0"])[0])
+            page: dict[str, Any] = {field_name: entities[start : start + fleet.page_size]}
+            if start + fleet.page_size < len(entities):
+                page["nextPageToken"] = str(start + fleet.page_size)
+            self._answer(200, page)
+
+        def _error(self, status: int, message: str) -> None:
+            self._answer(status, {"error": {"code": status, "message": message}})
+
+        def _answer(self, status: int, entity: object) -> None:
+            content = b"" if entity is None else json.dumps(entity).encode()
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Tell nobody."""
+
+    return Handler
