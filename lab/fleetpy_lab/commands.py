@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from fleetpy_lab.demo import run_demo
 from fleetpy_lab.engine import connect, ensure_engine, stop_engine
 from fleetpy_lab.errors import LabError, LabUsageError
 from fleetpy_lab.hostimage import ensure_host_image, remove_images
@@ -148,6 +149,14 @@ def images(output: str) -> None:
         click.echo("\n".join(built))
 
 
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the lab up at the end.")
+@click.pass_obj
+def demo(name: str, *, keep: bool) -> None:
+    """Show what fleet does, on three hosts, step by step."""
+    run_demo(Lab(name), keep=keep)
+
+
 def _deed(name: str, done: str, action: Callable[[Lab, str], None], words: str) -> click.Command:
     @click.command(name, help=words)
     @_output
@@ -201,5 +210,6 @@ COMMANDS = (
     logs,
     show_endpoint,
     images,
+    demo,
 )
 """Every command of `fleet-lab`."""
