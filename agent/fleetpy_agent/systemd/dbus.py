@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fleetpy.ids import UnitName
 from fleetpy_agent.systemd.bus import MANAGER, PROPERTIES, SYSTEMD, UNIT, SystemdBus
 from fleetpy_agent.systemd.paths import ROOT, job_id, unit_path
-from fleetpy_agent.systemd.protocol import JobID, Listener, Systemd, SystemdRefusedError, UnitStatus, Verb
+from fleetpy_agent.systemd.protocol import (
+    JobID,
+    Listener,
+    Systemd,
+    SystemdAwayError,
+    SystemdRefusedError,
+    UnitStatus,
+    Verb,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -105,7 +113,10 @@ class DBusSystemd(Systemd):
 
     async def reload(self) -> None:
         """See `Systemd.reload`."""
-        await self._bus.call(ROOT, MANAGER, "Reload", timeout=RELOAD_TIMEOUT)
+        try:
+            await self._bus.call(ROOT, MANAGER, "Reload", timeout=RELOAD_TIMEOUT)
+        except SystemdRefusedError as error:  # Too many of them in too short a time, or no room left in /run.
+            raise SystemdAwayError(f"systemd does not reload now: {error}") from error
 
     async def enqueue(self, verb: Verb, name: UnitName) -> JobID:
         """See `Systemd.enqueue`."""

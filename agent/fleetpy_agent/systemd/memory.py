@@ -59,6 +59,8 @@ class _Unit:
     running: str | None = None
     """What it was started with."""
     load: str = NOT_FOUND
+    fragment: str = ""
+    """Where its file was read from."""
     active: str = "inactive"
     result: str = "success"
     since: datetime | None = None
@@ -105,7 +107,9 @@ class MemorySystemd(Systemd):
 
     def add_host_unit(self, name: UnitName, text: str = "") -> None:
         """A unit of the host's own, loaded and running."""
-        self._units[name] = _Unit(text, hosts_own=True, running=text, load="loaded", active="active")
+        self._units[name] = _Unit(
+            text, hosts_own=True, running=text, load="loaded", fragment=f"/lib/systemd/system/{name}", active="active"
+        )
 
     def fail(self, name: UnitName, result: str = "exit-code") -> None:
         """The unit fails by itself."""
@@ -164,9 +168,7 @@ class MemorySystemd(Systemd):
     async def fragment(self, name: UnitName) -> str:
         """See `Systemd.fragment`."""
         await self._travel()
-        if self._find(name).load == NOT_FOUND:
-            return ""
-        return str(LINKS / name) if name in self._linked else f"/lib/systemd/system/{name}"
+        return self._find(name).fragment
 
     async def link(self, files: Sequence[Path]) -> None:
         """See `Systemd.link`."""
@@ -257,7 +259,7 @@ class MemorySystemd(Systemd):
         file = self._linked.get(name)
         text = self.read(file) if file is not None else None
         unit.load = NOT_FOUND if text is None else self._behaviour(name).load
-        unit.text = text or ""
+        unit.text, unit.fragment = (text, str(LINKS / name)) if text is not None else ("", "")
 
     @staticmethod
     def _status(unit: _Unit) -> UnitStatus:

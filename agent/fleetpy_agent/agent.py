@@ -1,0 +1,247 @@
+"""The agent: takes turns at making the host's systemd match the placements, and says how it is.
+
+One turn looks at everything, decides (`reconcile`), and carries that out (`Executor`). What happens elsewhere, a new
+placement, the end of a job, a connection that is back, only causes the next turn; once a minute there is one anyway.
+
+No turn is taken before the placements were read once: what was not read is not known to be gone. While the registry
+is away, the last reading holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, NoReturn
+
+from fleetpy.model.states import UnitGoal
+from fleetpy.registry.backoff import Backoff
+from fleetpy_agent.collisions import Collisions
+from fleetpy_agent.dropin import runs_something
+from fleetpy_agent.executor import Executor
+from fleetpy_agent.jobs import DONE, LOST, OVERDUE, Jobs, Outcome
+from fleetpy_agent.ledger import Ledger
+from fleetpy_agent.membership import Membership
+from fleetpy_agent.observer import Observer
+from fleetpy_agent.publisher import Publisher
+from fleetpy_agent.reconcile import Picture, reconcile
+from fleetpy_agent.report import Findings, report
+from fleetpy_agent.systemd.protocol import SystemdAwayError, Verb
+from fleetpy_agent.troubles import LATER, SOON, Troubles
+from fleetpy_agent.wishes import Wishes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.model.records import StateRecord
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Registry
+    from fleetpy_agent.files import HostFiles
+    from fleetpy_agent.session import Session
+    from fleetpy_agent.systemd.protocol import JobID, Systemd
+
+_log = logging.getLogger(__name__)
+
+COMPARISON = 60.0
+"""Seconds between two turns that nothing caused."""
+
+TOGETHER = 0.02
+"""Seconds in which causes of a turn are gathered: placements come in several transactions."""
+
+_UNTOLD = {DONE, LOST, "canceled"}
+"""Results of jobs that are no problem of the unit's: done, unheard of, or replaced by somebody's newer wish."""
+
+
+class Agent:
+    """One host's agent. `run` needs a running loop; so does what is made here."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        keys: Keys,
+        machine: MachineID,
+        session: Session,
+        systemd: Systemd,
+        files: HostFiles,
+        patience: float,
+    ) -> None:
+        """`patience` is how long (seconds) a registration of our id by another session may be one of our own."""
+        loop = asyncio.get_running_loop()
+        self._session = session
+        self._systemd = systemd
+        self._woken = asyncio.Event()
+        self._wishes = Wishes(registry, keys, machine, self._woken.set)
+        self._ledger = Ledger(files)
+        self._troubles = Troubles(loop.time)
+        self._publisher = Publisher(registry, keys, machine, session, self.states)
+        self._observer = Observer(systemd, self._publisher.changed)
+        self._jobs = Jobs(systemd, self)
+        self._executor = Executor(
+            registry, keys, systemd, files, self._ledger, self._jobs, self._troubles, self._publisher.ensure
+        )
+        self._collisions = Collisions(systemd, files)
+        self._membership = Membership(session, self._publisher, self._wishes, self.turn, self._woken.set, patience)
+        self._compared = float("-inf")
+        self._turning = asyncio.Lock()
+        self._connected = asyncio.Event()
+        systemd.listen(self)
+
+    async def run(self) -> NoReturn:
+        """Work until cancelled. What runs on the host, and the registration, stay as they are then."""
+        async with asyncio.TaskGroup() as group:
+            for work in (
+                self._systemd.run(),
+                self._jobs.run(),
+                self._observer.run(),
+                self._wishes.run(),
+                self._publisher.run(),
+                self._join(),
+                self._take_turns(),
+            ):
+                group.create_task(work)
+        raise AssertionError("an eternal task has ended")
+
+    async def connected_once(self) -> None:
+        """Wait until systemd was reached for the first time."""
+        await self._connected.wait()
+
+    async def depart(self) -> None:
+        """After `run` has ended: if the host is shutting down and none of our units runs, end the registration.
+
+        Then they start elsewhere without waiting for the lease to expire. Raises `UnavailableError`.
+        """
+        async with asyncio.TaskGroup() as group:
+            self._connected.clear()
+            connection = group.create_task(self._systemd.run())
+            await self._connected.wait()
+            if await self._systemd.shutting_down():
+                names = [name for name in self._ledger.records if runs_something(name)]
+                up = sorted(name for name, status in (await self._systemd.statuses(names)).items() if status.up)
+                if up:
+                    _log.warning("the host shuts down; its lease is left to expire, since %s still runs", ", ".join(up))
+                else:
+                    await self._session.leave()
+                    _log.info("the host shuts down: it is no longer registered")
+            connection.cancel()
+
+    async def turn(self) -> None:
+        """Look, decide, and carry that out. Raises `SystemdAwayError`."""
+        async with self._turning:
+            await self._look()
+            picture = self._picture()
+            tasks = reconcile(picture)
+            try:
+                if tasks:
+                    await self._executor.carry_out(tasks, picture)
+            finally:
+                self._publisher.changed()
+
+    def states(self) -> Mapping[UnitName, StateRecord]:
+        """What there is to say of each unit now."""
+        return report(self._picture(), Findings(self._observer.details, self._troubles.problems))
+
+    def job_queued(self, name: UnitName, verb: Verb) -> None:
+        """See `JobsListener.job_queued`: it is noted before anything else, so that no agent after us does it again."""
+        self._note_carried_out(name, verb)
+        self._publisher.changed()
+
+    def job_ended(self, name: UnitName, outcome: Outcome) -> None:
+        """See `JobsListener.job_ended`."""
+        wish = self._wishes.get(name)
+        if isinstance(outcome.error, SystemdAwayError):
+            self._troubles.note(name, wish, f"systemd did not take a job to {outcome.verb} it: {outcome.error}", SOON)
+        elif outcome.error is not None:
+            self._troubles.note(
+                name,
+                wish,
+                f"systemd refuses to {outcome.verb} it: {outcome.error}",
+                LATER if outcome.verb is Verb.STOP else 0.0,
+            )
+            if outcome.verb is not Verb.STOP:
+                self._note_carried_out(name, outcome.verb)
+        elif outcome.result == OVERDUE:
+            self._troubles.note(name, wish, f"systemd still works on its {outcome.verb} job; no longer waiting for it")
+        elif outcome.result not in _UNTOLD:
+            self._troubles.note(name, wish, f"its {outcome.verb} job ended as {outcome.result!r}")
+        else:
+            self._troubles.clear(name)
+        if outcome.verb is Verb.STOP or outcome.error is not None:
+            self._woken.set()
+        self._publisher.changed()
+
+    def unit_changed(self, name: UnitName, since: datetime | None) -> None:
+        """See `Listener.unit_changed`: the observer looks after that."""
+
+    def job_removed(self, job: JobID, result: str) -> None:
+        """See `Listener.job_removed`: `Jobs` looks after that."""
+
+    def connected(self) -> None:
+        """See `Listener.connected`."""
+        self._compared = float("-inf")
+        self._collisions.forget_search_path()
+        self._connected.set()
+        self._woken.set()
+
+    async def _look(self) -> None:
+        """See what there is to see, for the picture."""
+        wanted, ours = self._wishes.readable(), self._ledger.records.keys()
+        asked = self._jobs.asked
+        self._observer.watch(wanted.keys() | ours | self._jobs.queued)
+        await self._observer.refresh()
+        self._jobs.compare(self._observer.units, asked)
+        self._troubles.refresh(wanted)
+        now = asyncio.get_running_loop().time()
+        thorough = now - self._compared >= COMPARISON
+        self._collisions.keep_only(wanted.keys() | ours)
+        await self._collisions.find(wanted.keys() - ours, ours if thorough else (), self._observer.units)
+        if thorough:
+            self._compared = now
+
+    async def _take_turns(self) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(longest=5.0)
+        await self._wishes.synced()
+        await self._connected.wait()
+        while True:
+            self._woken.clear()
+            try:
+                await self.turn()
+            except SystemdAwayError as error:
+                _log.log(
+                    logging.DEBUG if backoff.failures else logging.WARNING, "this turn was not finished: %s", error
+                )
+                await backoff.wait()
+                continue
+            backoff.reset()
+            due = min(self._compared + COMPARISON, self._troubles.until or float("inf"))
+            try:
+                async with asyncio.timeout(max(0.0, due - loop.time())):
+                    await self._woken.wait()
+                await asyncio.sleep(TOGETHER)
+            except TimeoutError:
+                continue
+
+    async def _join(self) -> NoReturn:
+        await self._connected.wait()
+        await self._membership.run()
+
+    def _picture(self) -> Picture:
+        return Picture(
+            revision=self._wishes.revision,
+            wanted=self._wishes.readable(),
+            applied=self._ledger.records,
+            units=self._observer.units,
+            jobs=self._jobs.under_way,
+            collisions=self._collisions.paths,
+            unreadable=self._wishes.unreadable(),
+            held_back=self._troubles.held_back,
+            registered=self._publisher.ready,
+        )
+
+    def _note_carried_out(self, name: UnitName, verb: Verb) -> None:
+        goal = UnitGoal.LOADED if verb is Verb.STOP else UnitGoal.LAUNCHED
+        try:
+            self._ledger.note_goal(name, goal, self._wishes.get(name))
+        except OSError as error:
+            _log.error("%s: cannot note that it was told to %s: %s", name, verb, error)

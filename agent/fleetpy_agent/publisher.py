@@ -1,0 +1,168 @@
+"""Unit states into the registry: only those that are different, many to a transaction, under the machine's lease.
+
+What the registry has is known from one reading and from what was committed since. A transaction whose answer never
+came may or may not have been carried out: its keys are then unknown, and written again behind a new fence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING, NoReturn
+
+from fleetpy.errors import LostRaceError, UnavailableError
+from fleetpy.registry.backoff import Backoff
+from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.model.records import StateRecord
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Registry, Write
+    from fleetpy_agent.session import Session
+
+_log = logging.getLogger(__name__)
+
+APART = 0.05
+"""Seconds between two transactions: what changes meanwhile goes into the next one."""
+
+_UNKNOWN = b""
+
+
+class Publisher:
+    """The states of one machine; `compose` says what they are now."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        keys: Keys,
+        machine: MachineID,
+        session: Session,
+        compose: Callable[[], Mapping[UnitName, StateRecord]],
+    ) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._machine = machine
+        self._session = session
+        self._compose = compose
+        self._published: dict[str, bytes] = {}
+        self._ready = False
+        self._unanswered = False
+        self._writing = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it publishes: the machine is registered, and what the registry has is known."""
+        return self._ready and self._session.registered
+
+    def start(self) -> None:
+        """Publish from now on."""
+        self._ready = True
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Publish no more until `start`."""
+        self._ready = False
+
+    def changed(self) -> None:
+        """Something may be different: publish it soon."""
+        self._changed.set()
+
+    def has(self, name: UnitName) -> bool:
+        """Whether the registry is known to have a state of the unit."""
+        return self._published.get(self._keys.state(self._machine, name), _UNKNOWN) != _UNKNOWN
+
+    async def recover(self) -> None:
+        """Read what the registry has, as left by an earlier agent. Raises `UnavailableError`."""
+        async with self._writing:
+            found: dict[str, bytes] = {}
+            prefix, after, more = self._keys.states_of(self._machine), "", True
+            while more:
+                page = await self._registry.page(prefix, after=after)
+                # What hangs on another lease than ours will go with that one, so it is as good as unknown.
+                found.update(
+                    (entry.key, entry.value if entry.lease == self._session.lease else _UNKNOWN)
+                    for entry in page.entries
+                )
+                more, after = page.more, page.entries[-1].key if page.entries else ""
+            self._published = found
+
+    async def flush(self) -> None:
+        """Make the registry's states those of now. Raises `UnavailableError` and `LostRaceError`."""
+        async with self._writing:
+            if self._unanswered and self._session.registered:
+                await self._session.fence()
+                self._unanswered = False
+            for writes in _chunks(self._differences()):
+                await self._commit(writes)
+
+    async def ensure(self, names: Collection[UnitName]) -> bool:
+        """See to it that the registry has a state of each of these units; whether it has."""
+        if not all(self.has(name) for name in names):
+            try:
+                await self.flush()
+            except (UnavailableError, LostRaceError) as error:
+                self._failed(error)
+        return all(self.has(name) for name in names)
+
+    async def run(self) -> NoReturn:
+        """Publish what changes, while the machine is registered."""
+        backoff = Backoff()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if not self.ready:
+                continue
+            try:
+                await self.flush()
+            except (UnavailableError, LostRaceError) as error:
+                _log.log(
+                    logging.DEBUG if backoff.failures else logging.WARNING, "unit states are not published: %s", error
+                )
+                self._failed(error)
+                self._changed.set()
+                await backoff.wait()
+            else:
+                backoff.reset()
+                await asyncio.sleep(APART)
+
+    def _failed(self, error: UnavailableError | LostRaceError) -> None:
+        if isinstance(error, LostRaceError):
+            self._session.lose(error)
+
+    def _differences(self) -> list[Write]:
+        """What to write: deletes first, so that what was let go of is known to be as soon as can be."""
+        states = self._compose()
+        wanted = {self._keys.state(self._machine, name): state.encode() for name, state in states.items()}
+        deletes: list[Write] = [Delete(key) for key in sorted(self._published.keys() - wanted.keys())]
+        puts: list[Write] = [
+            Put(key, value, self._session.lease)
+            for key, value in sorted(wanted.items())
+            if self._published.get(key) != value
+        ]
+        return deletes + puts
+
+    async def _commit(self, writes: tuple[Write, ...]) -> None:
+        try:
+            await self._registry.commit(writes, guards=[self._session.guard])
+        except LostRaceError:
+            raise
+        except (UnavailableError, asyncio.CancelledError):
+            self._unanswered = True
+            self._published.update((write.key, _UNKNOWN) for write in writes)
+            raise
+        for write in writes:
+            if isinstance(write, Put):
+                self._published[write.key] = write.value
+            else:
+                del self._published[write.key]
+
+
+def _chunks(writes: list[Write]) -> Iterator[tuple[Write, ...]]:
+    waiting = iter(writes)
+    while some := tuple(islice(waiting, MAX_OPERATIONS)):
+        yield some

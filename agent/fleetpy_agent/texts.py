@@ -1,0 +1,44 @@
+"""Unit files' texts, as the registry has them, by hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.errors import InvalidUnitFileError
+from fleetpy.model.records import UnitFileRecord
+from fleetpy.unit.file import UnitFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from fleetpy.ids import UnitHash
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Entry, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A unit file as it is written on the host."""
+
+    text: str
+    installs: bool
+    """It has an [Install] section, which is to be put into force."""
+
+
+async def fetch_texts(registry: Registry, keys: Keys, hashes: Collection[UnitHash]) -> Mapping[UnitHash, Text | str]:
+    """The text of each hash, or in words why there is none. Raises `UnavailableError`."""
+    found = await registry.get_many([keys.unit_file(unit_hash) for unit_hash in sorted(hashes)])
+    return {unit_hash: _read(unit_hash, found.get(keys.unit_file(unit_hash))) for unit_hash in hashes}
+
+
+def _read(unit_hash: UnitHash, entry: Entry | None) -> Text | str:
+    if entry is None:
+        return f"the registry does not have its unit file {unit_hash}"
+    try:
+        file = UnitFile.parse(UnitFileRecord.decode(entry.value).text)
+    except (ValueError, InvalidUnitFileError) as error:
+        return f"its unit file {unit_hash} cannot be read: {error}"
+    if file.hash != unit_hash:
+        return f"the registry's unit file {unit_hash} has another hash, {file.hash}"
+    return Text(file.text, installs=any(option.section == "Install" for option in file.options))

@@ -1,0 +1,78 @@
+"""What is wanted of this machine: its placements in the registry, kept up to date."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from fleetpy.errors import InvalidUnitNameError
+from fleetpy.model.records import PlacementRecord
+from fleetpy.registry.view import View
+from fleetpy.unit.name import parse_unit_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.registry.keys import Keys
+    from fleetpy.registry.protocol import Entry, Registry
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    name: UnitName
+    placement: PlacementRecord | None
+    """None if the value cannot be read: then the unit stays as it is, whereas a placement that is gone ends it."""
+
+
+class Wishes:
+    """The placements of one machine; `on_change` is called when they are different."""
+
+    def __init__(self, registry: Registry, keys: Keys, machine: MachineID, on_change: Callable[[], None]) -> None:
+        self._prefix = keys.placements_of(machine)
+        self._view: View[_Wish] = View(registry, self._prefix, self._read)
+        self._view.subscribe(lambda _changes: on_change())
+
+    @property
+    def revision(self) -> Revision:
+        """How far the reading has come; 0 before the first one."""
+        return self._view.revision
+
+    def get(self, name: UnitName) -> PlacementRecord | None:
+        """The unit's placement, if it has one that can be read."""
+        wish = self._view.entries.get(self._prefix + name)
+        return None if wish is None else wish.placement
+
+    def readable(self) -> Mapping[UnitName, PlacementRecord]:
+        """Every placement that can be read."""
+        return {wish.name: wish.placement for wish in self._view.entries.values() if wish.placement is not None}
+
+    def unreadable(self) -> frozenset[UnitName]:
+        """The units whose placement is there and cannot be read."""
+        return frozenset(wish.name for wish in self._view.entries.values() if wish.placement is None)
+
+    async def synced(self) -> None:
+        """Wait for the first reading."""
+        await self._view.synced()
+
+    async def at_least(self, revision: Revision) -> None:
+        """Wait until the reading has come as far as this."""
+        await self._view.at_least(revision)
+
+    async def run(self) -> NoReturn:
+        """Keep up to date."""
+        await self._view.run()
+
+    def _read(self, entry: Entry) -> _Wish:
+        try:
+            name = parse_unit_name(entry.key.removeprefix(self._prefix)).full
+        except InvalidUnitNameError as error:
+            raise ValueError(str(error)) from error
+        try:
+            return _Wish(name, PlacementRecord.decode(entry.value))
+        except ValueError as error:
+            _log.error("%s cannot be read, so the unit stays as it is: %s", entry.key, error)
+            return _Wish(name, None)

@@ -1,0 +1,168 @@
+"""A host in memory: its systemd, its files, an agent that can be started and killed; the scheduler is played by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fleetpy.ids import Epoch, MachineID, SessionID, UnitName, UnitUID
+from fleetpy.model.records import MachineRecord, PlacementRecord, StateRecord, UnitFileRecord
+from fleetpy.model.states import UnitGoal
+from fleetpy.registry.keys import Keys
+from fleetpy.registry.memory import MemoryRegistry, MemoryStore
+from fleetpy.registry.protocol import Delete, Put
+from fleetpy.unit.file import UnitFile
+from fleetpy_agent.agent import Agent
+from fleetpy_agent.heart import LoopHeart
+from fleetpy_agent.memory_files import MemoryFiles
+from fleetpy_agent.session import Session
+from fleetpy_agent.systemd.memory import MemorySystemd
+from tests.support.faulty import FaultyRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+KEYS = Keys()
+MACHINE = MachineID("a" * 32)
+TTL = 10.0
+LOADED, LAUNCHED = UnitGoal.LOADED, UnitGoal.LAUNCHED
+PATIENCE = 120.0
+"""Virtual seconds after which a condition will not come true any more."""
+
+WEB = UnitName("web.service")
+DB = UnitName("db.service")
+
+
+def text(words: str = "sleep infinity") -> str:
+    """A unit file's canonical text."""
+    return f"[Service]\nExecStart=/bin/{words}\n"
+
+
+class Registry:
+    """The registry as the scheduler and the API see it, from outside of the host."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore(clock=asyncio.get_running_loop().time)
+
+    def place(  # noqa: PLR0913 - a placement's fields
+        self,
+        name: str,
+        words: str = "sleep infinity",
+        goal: UnitGoal = LAUNCHED,
+        *,
+        uid: int = 1,
+        epoch: int = 1,
+        restarted: str | None = None,
+        unit_text: str | None = None,
+    ) -> PlacementRecord:
+        """Place a unit on the host, or change its placement."""
+        file = UnitFile.parse(unit_text or text(words))
+        placement = PlacementRecord(
+            uid=UnitUID(uid), hash=file.hash, goal=goal, epoch=Epoch(epoch), restarted=restarted
+        )
+        self.store.commit(
+            [
+                Put(KEYS.unit_file(file.hash), UnitFileRecord(text=file.text).encode()),
+                Put(KEYS.placement(MACHINE, UnitName(name)), placement.encode()),
+            ]
+        )
+        return placement
+
+    def unplace(self, name: str) -> None:
+        """Take a unit away from the host."""
+        self.store.commit([Delete(KEYS.placement(MACHINE, UnitName(name)))])
+
+    def states(self) -> dict[UnitName, StateRecord]:
+        """What the host's agent has published."""
+        prefix = KEYS.states_of(MACHINE)
+        self.store.expire()
+        return {
+            UnitName(entry.key.removeprefix(prefix)): StateRecord.decode(entry.value)
+            for entry in self.store.read(prefix).entries
+        }
+
+    def state(self, name: str) -> StateRecord | None:
+        """What it has published of one unit."""
+        return self.states().get(UnitName(name))
+
+    def machine(self) -> MachineRecord | None:
+        """The host's registration."""
+        self.store.expire()
+        entry = self.store.get(KEYS.machine(MACHINE))
+        return None if entry is None else MachineRecord.decode(entry.value)
+
+
+class Host:
+    """One host. Its files and systemd outlast its agents."""
+
+    def __init__(self, registry: Registry, group: asyncio.TaskGroup) -> None:
+        self.files = MemoryFiles()
+        self.systemd = MemorySystemd(self.files.read)
+        self.network = FaultyRegistry(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
+        self._group = group
+        self._work: list[asyncio.Task[None]] = []
+        self._agent: Agent | None = None
+
+    @property
+    def agent(self) -> Agent:
+        assert self._agent is not None
+        return self._agent
+
+    def start_agent(self, hostname: str = "host") -> None:
+        """An agent's process starts."""
+        heart = LoopHeart(self.network, TTL)
+
+        def describe(session: SessionID) -> MachineRecord:
+            return MachineRecord(id=MACHINE, session=session, hostname=hostname, public_ip="192.0.2.1", version="1")
+
+        session = Session(self.network, KEYS, MACHINE, self.files, heart, describe)
+        self._agent = Agent(self.network, KEYS, MACHINE, session, self.systemd, self.files, TTL)
+        self._work = [self._group.create_task(self._agent.run()), self._group.create_task(heart.run())]
+
+    async def kill_agent(self) -> None:
+        """It ends, at whatever point it is."""
+        for task in self._work:
+            task.cancel()
+        await asyncio.wait(self._work)
+        self.systemd.detach()
+
+    async def restart_agent(self) -> None:
+        """It ends, and another one starts."""
+        await self.kill_agent()
+        self.start_agent()
+
+    def reboot(self) -> None:
+        """The host is switched off and on: /run is empty, nothing runs. Call it while no agent runs."""
+        self.files = MemoryFiles()
+        self.systemd = MemorySystemd(self.files.read)
+
+    def history(self, *verbs: str) -> list[str]:
+        """What systemd was asked to do since the last time, of these kinds."""
+        done = [line for line in self.systemd.history if not verbs or line.split()[0] in verbs]
+        self.systemd.history.clear()
+        return done
+
+
+async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Wait, in virtual time, for something to become true."""
+    async with asyncio.timeout(patience):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def settled(seconds: float = 2.0) -> None:
+    """Let virtual time pass: whatever was to happen has happened."""
+    await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def one_host() -> AsyncIterator[tuple[Registry, Host]]:
+    """A registry and a host of it, whose agent is not started yet."""
+    async with asyncio.TaskGroup() as group:
+        registry = Registry()
+        host = Host(registry, group)
+        yield registry, host
+        if host._work:
+            await host.kill_agent()
