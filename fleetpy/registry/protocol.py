@@ -135,8 +135,8 @@ class LeaseGoneError(LostRaceError):
 class CompactedError(LostRaceError):
     """The store has forgotten the revision that was asked for; read again at a newer one."""
 
-    def __init__(self, asked: Revision, oldest: Revision) -> None:
-        super().__init__(f"revision {asked} is compacted; the oldest kept is {oldest}")
+    def __init__(self, asked: Revision, oldest: Revision | None = None) -> None:
+        super().__init__(f"revision {asked} is compacted{f'; the oldest kept is {oldest}' if oldest else ''}")
         self.asked = asked
         self.oldest = oldest
 

@@ -1,0 +1,101 @@
+"""One gRPC channel to one member of etcd, and the calls over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+from aetcd.rpc import AuthStub, KVStub, LeaseStub, MaintenanceStub, StatusRequest, WatchStub
+from grpc.aio import AioRpcError, UsageError
+
+from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from fleetpy.registry.etcd.settings import Endpoint, EtcdSettings
+
+R = TypeVar("R")
+Metadata = tuple[tuple[str, str], ...]
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    # A member that is silent on a connection in use is asked whether it lives after 6 s, and has 3 s to answer: so a
+    # watch notices within 9 s that its member has vanished. etcd refuses clients that ask more often than every 5 s.
+    ("grpc.keepalive_time_ms", 6_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # We choose among members ourselves, so a channel need not wait long for its own; gRPC's own wait grows to minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Channels to one address share a connection otherwise, its backoff and its certificates included.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+)
+_OLDEST = (3, 4)
+
+
+class Channel:
+    """A channel to one member, and what is known of it since it was last probed."""
+
+    def __init__(self, endpoint: Endpoint, settings: EtcdSettings) -> None:
+        """Raises `UnavailableError` if a certificate cannot be read; needs a running loop, connects to nothing yet."""
+        self.endpoint = endpoint
+        self.version: tuple[int, ...] = ()
+        self.closed = False
+        self._probing = asyncio.Lock()
+        if endpoint.tls:
+            self._channel = grpc.aio.secure_channel(endpoint.target, settings.credentials(), options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(endpoint.target, options=_OPTIONS)
+        self.kv = KVStub(self._channel)
+        self.lease = LeaseStub(self._channel)
+        self.watch = WatchStub(self._channel)
+        self.auth = AuthStub(self._channel)
+        self._maintenance = MaintenanceStub(self._channel)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return not self.closed and self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def probe(self, timeout: float) -> str:  # noqa: ASYNC109 - gRPC's own deadline, which the member learns of
+        """Ask the member itself how it is, connecting if need be; empty if well, else what is wrong in words."""
+        async with self._probing:
+            try:
+                status = await self.call(self._maintenance.Status(StatusRequest(), timeout=timeout))
+            except AioRpcError as error:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    return f"no answer within {timeout:g} s"
+                return details_of(error)
+            except BrokenConnectionError:
+                return "no answer"
+        self.version = tuple(int(part) for part in status.version.split("-")[0].split(".") if part.isdigit())
+        if self.version < _OLDEST:
+            return f"it is etcd {status.version}, and 3.4 is the oldest that fleetpy works with"
+        if status.isLearner:
+            return "it is a learner, which answers no requests"
+        return "" if status.leader else "it sees no leader, so most of its cluster is away"
+
+    async def call(self, call: Awaitable[R]) -> R:
+        """Await a call over this channel; raises `AioRpcError`, or `BrokenConnectionError` if the channel is closed.
+
+        gRPC cancels the calls of a channel that is closed, which would look as if the caller were cancelled.
+        """
+        try:
+            return await call
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self.closed and task is not None and not task.cancelling():
+                raise BrokenConnectionError from None
+            raise
+        except UsageError as error:
+            raise BrokenConnectionError from error
+
+    async def close(self) -> None:
+        """End the connection and every call over it."""
+        self.closed = True
+        await self._channel.close(None)
