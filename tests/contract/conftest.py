@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import random
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from fleetpy.registry.etcd import EtcdSettings, connect
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
+from tests.support.etcd import EtcdServer, until_answering
 from tests.support.faulty import FaultyRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from fleetpy.ids import Revision
     from fleetpy.registry.protocol import Registry
@@ -58,7 +61,34 @@ async def faultless(_: pytest.FixtureRequest) -> AsyncIterator[Store]:
     yield Faultless()
 
 
-@pytest.fixture(params=[in_memory, faultless], ids=["memory", "faultless"])
+class InEtcd:
+    def __init__(self, server: EtcdServer) -> None:
+        self._server = server
+
+    async def connect(self) -> Registry:
+        return connect(EtcdSettings(endpoints=(self._server.url,), request_timeout=5))
+
+    async def compact(self, revision: Revision) -> None:
+        await asyncio.to_thread(self._server.etcdctl, "compact", str(revision))
+
+
+@pytest.fixture(scope="session")
+def etcd() -> Iterator[EtcdServer]:
+    """One etcd for the whole suite: each test has keys of its own."""
+    with EtcdServer() as server:
+        yield server
+
+
+@asynccontextmanager
+async def in_etcd(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store = InEtcd(request.getfixturevalue("etcd"))
+    registry = await store.connect()
+    await until_answering(registry)
+    await registry.close()
+    yield store
+
+
+@pytest.fixture(params=[in_memory, faultless, in_etcd], ids=["memory", "faultless", "etcd"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     async with request.param(request) as opened:
         yield opened

@@ -22,6 +22,11 @@ def revision_of(event: Entry | Deleted) -> Revision:
     return event.mod_revision if isinstance(event, Entry) else event.revision
 
 
+async def from_now(registry: Registry) -> Revision:
+    """The revision of the next write."""
+    return Revision((await registry.page("/nothing/")).revision + 1)
+
+
 async def events_until(watch: Watch, revision: Revision) -> list[Entry | Deleted]:
     """Read the watch until it has reached the revision; check what must be true of every batch."""
     events: list[Entry | Deleted] = []
@@ -82,20 +87,20 @@ async def test_a_watch_from_the_future_begins_there(registry: Registry, prefix: 
 
 
 async def test_a_watch_sees_only_its_prefix(registry: Registry, prefix: str) -> None:
-    async with aclosing(registry.watch(f"{prefix}b/", start=Revision(1))) as watch:
+    async with aclosing(registry.watch(f"{prefix}b/", start=await from_now(registry))) as watch:
         revision = await registry.commit([Put(f"{prefix}{rest}", b"") for rest in ("a/1", "b", "b/1", "b0", "c/1")])
         assert [event.key for event in await events_until(watch, revision)] == [f"{prefix}b/1"]
 
 
 async def test_a_watch_on_a_whole_key_sees_that_key(registry: Registry, prefix: str) -> None:
-    async with aclosing(registry.watch(f"{prefix}leader", start=Revision(1))) as watch:
+    async with aclosing(registry.watch(f"{prefix}leader", start=await from_now(registry))) as watch:
         await registry.commit([Put(f"{prefix}lead", b"")])
         revision = await registry.commit([Put(f"{prefix}leader", b"")])
         assert [event.key for event in await events_until(watch, revision)] == [f"{prefix}leader"]
 
 
 async def test_all_events_of_a_revision_arrive_in_one_batch(registry: Registry, prefix: str) -> None:
-    async with aclosing(registry.watch(prefix, start=Revision(1))) as watch:
+    async with aclosing(registry.watch(prefix, start=await from_now(registry))) as watch:
         writes: list[Write] = [Put(f"{prefix}{number}", bytes(20_000)) for number in range(60)]
         revision = await registry.commit(writes)
         batch = await next_batch(watch)
@@ -105,9 +110,9 @@ async def test_all_events_of_a_revision_arrive_in_one_batch(registry: Registry, 
 
 async def test_several_watches_each_see_everything(registry: Registry, other: Registry, prefix: str) -> None:
     async with (
-        aclosing(registry.watch(prefix, start=Revision(1))) as one,
-        aclosing(registry.watch(prefix, start=Revision(1))) as two,
-        aclosing(other.watch(prefix, start=Revision(1))) as three,
+        aclosing(registry.watch(prefix, start=await from_now(registry))) as one,
+        aclosing(registry.watch(prefix, start=await from_now(registry))) as two,
+        aclosing(other.watch(prefix, start=await from_now(registry))) as three,
     ):
         revision = Revision(0)
         for number in range(10):
@@ -148,7 +153,7 @@ async def test_progress_never_overtakes_events(registry: Registry, prefix: str) 
 
 async def test_an_idle_watch_learns_how_far_it_has_come_if_it_says_so(registry: Registry, prefix: str) -> None:
     async with (
-        aclosing(registry.watch(f"{prefix}idle/", start=Revision(1))) as watch,
+        aclosing(registry.watch(f"{prefix}idle/", start=await from_now(registry))) as watch,
         asyncio.timeout(20),
         asyncio.TaskGroup() as group,
     ):
@@ -202,7 +207,7 @@ async def test_compaction_does_not_disturb_a_watch_that_has_caught_up(
 
 
 async def test_a_closed_watch_ends(registry: Registry, prefix: str) -> None:
-    watch = registry.watch(prefix, start=Revision(1))
+    watch = registry.watch(prefix, start=await from_now(registry))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         pending = group.create_task(ended(watch))
         await registry.get(prefix)
@@ -239,7 +244,7 @@ async def test_a_cancelled_read_of_a_watch_loses_nothing(registry: Registry, pre
 
 async def test_closing_the_registry_ends_its_watches_and_refuses_requests(store: Store, prefix: str) -> None:
     registry = await store.connect()
-    watch = registry.watch(prefix, start=Revision(1))
+    watch = registry.watch(prefix, start=await from_now(registry))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         pending = group.create_task(broken(watch))
         await registry.get(prefix)
