@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import UnavailableError
 from fleetpy.planner.plan import plan
+from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import GuardFailedError
 from fleetpy_scheduler.collecting import collection
 from fleetpy_scheduler.fence import DeposedError
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from fleetpy_scheduler.writer import Transaction
 
 _log = logging.getLogger(__name__)
-
-_SHORTEST_RETRY = 0.1
-_LONGEST_RETRY = 2.0
-"""Seconds between attempts to write while the registry is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +85,16 @@ class PlanningLoop:
         """Plan until the term ends by `DeposedError` or cancellation."""
         await self._view.synced()
         self._view.subscribe(self._wake)
-        retry = _SHORTEST_RETRY
+        backoff = Backoff()
         while True:
             try:
                 turn = await self.turn()
             except UnavailableError as error:
-                _log.warning("Cannot write placements, and tries again in %.1f s: %s", retry, error)
-                await asyncio.sleep(retry)
-                retry = min(2 * retry, _LONGEST_RETRY)
+                level = logging.DEBUG if backoff.failures else logging.WARNING
+                _log.log(level, "Cannot write placements, and tries again: %s", error)
+                await backoff.wait()
                 continue
-            retry = _SHORTEST_RETRY
+            backoff.reset()
             if turn.complete:
                 await self._sleep_until(turn.wake_at)
 
