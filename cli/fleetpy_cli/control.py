@@ -76,8 +76,7 @@ def destroy(session: Session, names: tuple[str, ...], *, no_block: bool, block_a
                 output.line(f"Destroyed {name}")
             return result.exit_code
         waiter = Waiter(client, output, block_attempts)
-        wanted = dict.fromkeys(accepted, goals.gone)
-        result.add(waiter.wait(wanted, revision, doing="destroying", say=lambda arrival: f"Destroyed {arrival.name}"))
+        result.add(waiter.wait_until_nothing_is_left(accepted, revision))
         return result.exit_code
 
 

@@ -1,7 +1,7 @@
 """What a command waits for: whether a unit is there yet, judged from what the cluster knows of it. Pure functions.
 
-A start is done once systemd has carried it out, for better or worse: a unit that failed is `BROKEN`, one that ended
-well (a oneshot) is not.
+A unit is launched as soon as its machine's systemd has the job to start it. How that went shows a moment later, so
+that a unit that is neither up nor failed is `SETTLING` for a while; the original gave units two seconds for it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ class Outcome(Enum):
     """How far a unit has come."""
 
     WAITS = auto()
+    SETTLING = auto()
+    """There, but it does not show yet how that goes; after a while that is good enough."""
     DONE = auto()
     BROKEN = auto()
-    """Done, and the unit failed in its systemd."""
+    """There, and something is wrong with it."""
     LOST = auto()
     """It will not get there: somebody else wants something else of it."""
 
@@ -39,6 +41,9 @@ class Verdict:
 Goal = Callable[[UnitStatus | None], Verdict]
 """Judges a unit, or that there is none."""
 
+_UP = frozenset({"active", "reloading", "refreshing", "maintenance"})
+"""systemd's active states of a unit that has started."""
+
 _DONE = Verdict(Outcome.DONE)
 _GONE = Verdict(Outcome.LOST, "somebody destroyed it meanwhile")
 
@@ -49,16 +54,16 @@ def launched(unit: UnitStatus | None) -> Verdict:
         return _GONE
     if unit.desiredState != "launched":
         return _taken_over(unit)
-    state = _present_state(unit)
+    state = present_state(unit)
     if unit.currentState != "launched" or state is None:
         return _waiting(unit)
-    if state.active == "failed":
-        result = f", {state.result}" if state.result else ""
-        words = f"it failed there ({state.sub or state.active}{result}); `fleetctl restart {unit.name}` starts it again"
-        return Verdict(Outcome.BROKEN, words)
+    if state.active == "failed" or (state.active == "inactive" and state.problem):
+        return Verdict(Outcome.BROKEN, f"{_failure(state)}; `fleetctl restart {unit.name}` starts it again")
     if state.sub == "auto-restart":
-        return Verdict(Outcome.DONE, "it ended there, and systemd starts it again and again")
-    return _DONE
+        return Verdict(
+            Outcome.DONE, f"it ended ({state.result or 'auto-restart'}), and systemd starts it again and again"
+        )
+    return _DONE if state.active in _UP else Verdict(Outcome.SETTLING, _still(state))
 
 
 def loaded(unit: UnitStatus | None) -> Verdict:
@@ -67,7 +72,10 @@ def loaded(unit: UnitStatus | None) -> Verdict:
         return _GONE
     if unit.desiredState != "loaded":
         return _taken_over(unit)
-    return _DONE if unit.currentState == "loaded" and _present_state(unit) else _waiting(unit)
+    state = present_state(unit)
+    if unit.currentState != "loaded" or state is None:
+        return _waiting(unit)
+    return Verdict(Outcome.BROKEN, state.problem) if state.problem else _DONE
 
 
 def stopped(unit: UnitStatus | None) -> Verdict:
@@ -100,7 +108,17 @@ def _waiting(unit: UnitStatus) -> Verdict:
     return Verdict(Outcome.WAITS, unit.pending or "; ".join(problems))
 
 
-def _present_state(unit: UnitStatus) -> MachineUnitState | None:
+def _failure(state: MachineUnitState) -> str:
+    if state.problem and state.active != "failed":
+        return state.problem
+    return f"it failed ({state.result or state.sub or state.active})"
+
+
+def _still(state: MachineUnitState) -> str:
+    return "" if state.active in ("", "inactive") else f"it is still {state.active}"
+
+
+def present_state(unit: UnitStatus) -> MachineUnitState | None:
     """What its machine says of the unit, if that is about its present text and its last restart."""
     for state in unit.states:
         if state.machineID == unit.machineID and state.hash in ("", unit.hash) and state.restarted == unit.restarted:

@@ -13,15 +13,13 @@ import click
 from click.core import ParameterSource
 
 from fleetpy.client.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT
+from fleetpy_cli.clock import ATTEMPT_SECONDS
 from fleetpy_cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-ATTEMPT_SECONDS = 2.0
-"""How long one of `--block-attempts` lasts, as in the original."""
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -88,8 +88,12 @@ class FleetClient:
         return self._original.entity(name)
 
     def states(self) -> list[UnitStateEntity]:
-        """What every machine says of every unit; sorted by name and machine."""
-        return self._api.states()
+        """What machines say of units, also of destroyed ones that are not stopped yet; sorted by name and machine."""
+        return self._original.states()
+
+    def states_of(self, name: str) -> list[UnitStateEntity]:
+        """What machines say of one unit; of a destroyed one as long as it is not stopped; by machine."""
+        return self._original.states(name)
 
     def machines(self) -> MachineStatusList:
         """The live machines; sorted by id."""

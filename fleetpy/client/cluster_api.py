@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from fleetpy.schemas.fleetpy_v1 import Change, ChangeResults, Event, MachineStatusList, UnitStatusPage
-    from fleetpy.schemas.v1 import UnitStateEntity
 
 
 class EventSource(Protocol):
@@ -29,10 +28,6 @@ class ClusterApi(Protocol):
 
     def units(self, names: Collection[str] | None = None) -> UnitStatusPage:
         """The units of these names (unknown ones are left out), or all of them; sorted by name."""
-        ...
-
-    def states(self) -> list[UnitStateEntity]:
-        """What every machine says of every unit; sorted by name and machine."""
         ...
 
     def machines(self) -> MachineStatusList:

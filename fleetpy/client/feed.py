@@ -54,6 +54,7 @@ class EventFeed:
         self._open_source = open_source
         self._patience = patience
         self._items: SimpleQueue[Item | BaseException] = SimpleQueue()
+        self._ended: BaseException | None = None
         self._lock = threading.Lock()
         self._source: EventSource | None = None
         self._closed = threading.Event()
@@ -70,23 +71,28 @@ class EventFeed:
                 self._source.stop()
         self._thread.join(_FAREWELL)
 
-    def next(self, timeout: float | None = None) -> Item | None:
-        """The next item; None if none came within `timeout` seconds (None: wait for ever).
+    def take(self, timeout: float | None = None) -> list[Item]:
+        """What has come since the last time; waits up to `timeout` seconds for it (None: for ever), and may be nothing.
 
         Raises what ended the reading for good: `UnavailableError` when patience ran out, or what the API refused.
         """
+        taken: list[Item] = []
         try:
-            item = self._items.get(timeout=timeout)
+            item = self._ended or self._items.get(timeout=timeout)
+            while not isinstance(item, BaseException):
+                taken.append(item)
+                item = self._items.get_nowait()
         except Empty:
-            return None
-        if isinstance(item, BaseException):
-            raise item
-        return item
+            return taken
+        self._ended = item
+        if taken:
+            return taken
+        raise item
 
     def _run(self) -> None:
         try:
             self._read_for_ever()
-        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asks for the next item
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asks for what has come
             self._items.put(error)
 
     def _read_for_ever(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from fleetpy.unit.name import parse_unit_name
 from fleetpy.unit.requirements import read_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from fleetpy.client.connection import Connection
 
@@ -64,9 +65,10 @@ class OriginalApi:
                 return None
             raise
 
-    def states(self) -> list[UnitStateEntity]:
-        """What every machine says of every unit."""
-        states = [state for page in self._pages(UnitStatePage, "state") for state in page.states]
+    def states(self, name: str = "") -> list[UnitStateEntity]:
+        """What machines say of the unit of that name, or of every unit; also of destroyed ones that still stop."""
+        pages = self._pages(UnitStatePage, "state", {"unitName": name} if name else {})
+        states = [state for page in pages for state in page.states]
         return sorted(states, key=lambda state: (state.name, state.machineID))
 
     def units(self, names: Collection[str] | None = None) -> UnitStatusPage:
@@ -112,10 +114,13 @@ class OriginalApi:
             raise
         return ChangeResult(name, "destroyed")
 
-    def _pages(self, kind: type[Page], resource: str) -> Iterator[Page]:
+    def _pages(
+        self, kind: type[Page], resource: str, filters: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[Page]:
         token = ""
         for _ in range(MOST_PAGES):
-            page = self._connection.get(kind, f"{BASE}/{resource}", {"nextPageToken": token} if token else None)
+            asked = {**filters, "nextPageToken": token} if token else filters
+            page = self._connection.get(kind, f"{BASE}/{resource}", asked)
             yield page
             token = page.nextPageToken
             if not token:

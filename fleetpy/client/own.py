@@ -17,7 +17,6 @@ from fleetpy.schemas.fleetpy_v1 import (
     MachineStatusList,
     UnitStatusPage,
 )
-from fleetpy.schemas.v1 import UnitStateEntity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -56,14 +55,6 @@ class FleetpyApi:
         page = self._connection.get(UnitStatusPage, f"{BASE}/units", _query(names))
         wanted = page.units if names is None else [unit for unit in page.units if unit.name in names]
         return UnitStatusPage(page.revision, sorted(wanted, key=lambda unit: unit.name))
-
-    def states(self) -> list[UnitStateEntity]:
-        """What every machine says of every unit."""
-        return [
-            UnitStateEntity(unit.name, state.hash, state.machineID, state.load, state.active, state.sub)
-            for unit in self.units().units
-            for state in sorted(unit.states, key=lambda state: state.machineID)
-        ]
 
     def machines(self) -> MachineStatusList:
         """The live machines."""

@@ -172,7 +172,9 @@ def _handler_of(fleet: FakeFleetd) -> type[BaseHTTPRequestHandler]:  # noqa: C90
                         self._page("machines", entities, parts.query)
                     case "GET", "state", "":
                         fleet.settle()
-                        self._page("states", fleet.states(), parts.query)
+                        wanted = parse_qs(parts.query).get("unitName")
+                        states = [one for one in fleet.states() if wanted is None or one["name"] in wanted]
+                        self._page("states", states, parts.query)
                     case "GET", "units", "":
                         self._page("units", [fleet.entity(one) for one in sorted(fleet.units)], parts.query)
                     case "GET", "units", one if one in fleet.units:

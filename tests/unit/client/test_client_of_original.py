@@ -23,6 +23,7 @@ from tests.support.fake_fleetd import M1, M2, FakeFleetd
 
 if TYPE_CHECKING:
     from fleetpy.client.client import FleetClient
+    from fleetpy.client.feed import Item
 
 HELLO = "[Unit]\nDescription=Hello\n\n[Service]\nExecStart=/bin/sleep infinity\n"
 EVERYWHERE = "[Service]\nExecStart=/bin/true\n\n[X-Fleet]\nGlobal=true\n"
@@ -168,9 +169,16 @@ def test_events_are_found_out_by_looking_again(client: FleetClient, fleetd: Fake
 def test_a_feed_looks_from_a_thread_of_its_own(client: FleetClient, fleetd: FakeFleetd) -> None:
     fleetd.add("hello.service", HELLO, "launched")
     with EventFeed(lambda: client.events({"hello.service"})) as feed:
-        while not (isinstance(item := feed.next(10), Event) and item.type == "synced"):
-            assert item is not None
+        items: list[Item] = []
+        while not any(isinstance(item, Event) and item.type == "synced" for item in items):
+            items += feed.take(10)
         fleetd.units["hello.service"].active = "failed"
-        while not (isinstance(item, Event) and item.unit is not None):
-            item = feed.next(10)
-    assert item.unit.states[0].active == "failed"
+        states: list[str] = []
+        while states != ["failed"]:
+            states = [item.unit.states[0].active for item in feed.take(10) if isinstance(item, Event) and item.unit]
+
+
+def test_the_states_of_one_unit_are_asked_for_alone(client: FleetClient, fleetd: FakeFleetd) -> None:
+    for name in ("a.service", "b.service"):
+        fleetd.add(name, HELLO, "launched")
+    assert [state.name for state in client.states_of("b.service")] == ["b.service"]

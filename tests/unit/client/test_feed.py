@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fleetpy.client.cluster_api import EventSource
+    from fleetpy.client.feed import Item
 
 SYNCED = Event("synced", 1)
 HEARTBEAT = Event("heartbeat", 2)
@@ -40,39 +41,49 @@ def in_turn(*sources: EventSource) -> Callable[[], EventSource]:
     return iter(sources).__next__
 
 
+def take(feed: EventFeed, count: int) -> list[Item]:
+    items: list[Item] = []
+    while len(items) < count:
+        items += feed.take(10)
+    return items
+
+
 def test_a_stream_that_breaks_off_is_opened_again() -> None:
     away = ApiUnreachableError("gone")
     with EventFeed(in_turn(Source(SYNCED, away), Source(SYNCED, HEARTBEAT))) as feed:
-        items = [feed.next(10) for _ in range(6)]
-    assert items == [Began(), SYNCED, Interrupted(away), Began(), SYNCED, HEARTBEAT]
+        items = take(feed, 6)
+    assert items[:6] == [Began(), SYNCED, Interrupted(away), Began(), SYNCED, HEARTBEAT]
 
 
 def test_a_stream_that_the_server_ends_is_opened_again() -> None:
     with EventFeed(in_turn(Source(SYNCED), Source(SYNCED))) as feed:
-        items = [feed.next(10) for _ in range(4)]
-    assert [type(item) for item in items] == [Began, Event, Interrupted, Began]
+        items = take(feed, 4)
+    assert [type(item) for item in items[:4]] == [Began, Event, Interrupted, Began]
 
 
 def test_an_api_that_stays_away_is_given_up() -> None:
     away = ApiUnreachableError("gone")
     with EventFeed(lambda: Source(away), patience=0) as feed, pytest.raises(ApiUnreachableError, match="gone"):
-        feed.next(10)
+        feed.take(10)
 
 
-def test_a_refusal_ends_the_feed_at_once() -> None:
-    with EventFeed(in_turn(Source(ApiRefusedError(400, "no")))) as feed, pytest.raises(ApiRefusedError, match="no"):
-        feed.next(10)
+def test_what_came_before_the_end_is_given_first() -> None:
+    with EventFeed(in_turn(Source(SYNCED, ApiRefusedError(400, "no")))) as feed:
+        assert take(feed, 2) == [Began(), SYNCED]
+        for _ in range(2):
+            with pytest.raises(ApiRefusedError, match="no"):
+                feed.take(10)
 
 
 def test_nothing_in_time_is_nothing() -> None:
     away = ApiUnreachableError("gone")
     with EventFeed(lambda: Source(away)) as feed:
-        assert feed.next(10) == Interrupted(away)
-        assert feed.next(0) is None
+        assert feed.take(10) == [Interrupted(away)]
+        assert feed.take(0) == []
 
 
 def test_closing_a_feed_stops_its_source() -> None:
     source = Source(SYNCED)
     with EventFeed(lambda: source) as feed:
-        feed.next(10)
+        take(feed, 1)
     assert source.stopped
