@@ -56,7 +56,7 @@ def build_app(service: Service, streams: Streams) -> FastAPI:
         routes = Routes(app, prefix, in_schema=prefix == V1)
         for resource in resources:
             resource.install(routes)
-        routes.add("GET", "/discovery", _discovery, answers={200: dict})
+        routes.add("GET", "/discovery", _discovery, answers={200: None})
     own = Routes(app, OWN)
     OwnResources(service).install(own)
     EventsResource(service, streams).install(own)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fleetpy.schemas.fleetpy_v1 import Event
+from fleetpy.schemas.fleetpy_v1 import ChangeResults, Event, Explanation, Health, MachineStatusList, UnitStatusPage
+from fleetpy.schemas.v1 import ErrorResponse, MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import adapter
 
 if TYPE_CHECKING:
@@ -13,6 +14,22 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 PATH = "/fleetpy/v1/openapi.json"
+
+_ANSWERS = (
+    ErrorResponse,
+    UnitPage,
+    UnitEntity,
+    UnitStatePage,
+    UnitStateEntity,
+    MachinePage,
+    ChangeResults,
+    UnitStatusPage,
+    Explanation,
+    MachineStatusList,
+    Event,
+    Health,
+)
+"""The entities that answers have."""
 
 _REFERENCE = "#/components/schemas/{model}"
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
@@ -57,9 +74,10 @@ def _put_right(document: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     for name in _FASTAPIS_OWN:
         schemas.pop(name, None)
-    # What is read or written without FastAPI: the stream's events, and the patch of machines.
-    event = adapter(Event).json_schema(ref_template=_REFERENCE)
-    schemas.update(event.pop("$defs"))
-    schemas["Event"] = event
+    for entity in _ANSWERS:
+        schema = adapter(entity).json_schema(ref_template=_REFERENCE)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[entity.__name__] = schema
+    # Its body is read without FastAPI.
     document["paths"]["/fleet/v1/machines"]["patch"]["requestBody"] = _PATCH
     return document

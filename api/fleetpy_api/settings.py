@@ -57,7 +57,8 @@ class SettingsWriter:
     async def change(self, machine: MachineID, change: MachineChange) -> None:
         """Cordon or drain a machine, or no longer."""
         wanted = {"cordoned": change.cordoned, "draining": change.draining}
-        await self._write({machine: {name: value for name, value in wanted.items() if value is not None}})
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        await self._write({machine: asked} if asked else {})
 
     async def _write(self, changes: Mapping[MachineID, Mapping[str, object]]) -> None:
         for _ in range(MAX_ATTEMPTS if changes else 0):

@@ -122,7 +122,8 @@ def test_two_tokens_are_400() -> None:
 @given(names=st.sets(st.text(min_size=1, max_size=5), max_size=40), limit=st.integers(1, 7))
 def test_pages_together_are_the_list(names: set[str], limit: int) -> None:
     pages = pager(limit)
-    token, found = [], []
+    token: list[str] = []
+    found: list[str] = []
     while True:
         page = pages.page(token, Revision(1), lambda: [(name, name) for name in names])
         found += page.items
