@@ -30,14 +30,13 @@ from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.ids import UnitName
     from fleetpy.model.records import StateRecord
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Registry
     from fleetpy_agent.files import HostFiles
+    from fleetpy_agent.home import Home
     from fleetpy_agent.session import Session
     from fleetpy_agent.systemd.protocol import JobID, Systemd
 
@@ -58,27 +57,30 @@ class Agent:
 
     def __init__(
         self,
-        registry: Registry,
-        keys: Keys,
-        machine: MachineID,
+        home: Home,
         session: Session,
         systemd: Systemd,
         files: HostFiles,
         patience: float,
+        tell: Callable[[str], None],
     ) -> None:
-        """`patience` is how long (seconds) a registration of our id by another session may be one of our own."""
+        """`patience` is how long (seconds) a registration of our id by another session may be one of our own.
+
+        `tell` is given a sentence on how the agent is, now and then.
+        """
         loop = asyncio.get_running_loop()
         self._session = session
         self._systemd = systemd
+        self._tell = tell
         self._woken = asyncio.Event()
-        self._wishes = Wishes(registry, keys, machine, self._woken.set)
+        self._wishes = Wishes(home, self._woken.set)
         self._ledger = Ledger(files)
         self._troubles = Troubles(loop.time)
-        self._publisher = Publisher(registry, keys, machine, session, self.states)
+        self._publisher = Publisher(home, session, self.states)
         self._observer = Observer(systemd, self._publisher.changed)
-        self._jobs = Jobs(systemd, self)
+        self._jobs = Jobs(systemd, self, self._observer.catch_up)
         self._executor = Executor(
-            registry, keys, systemd, files, self._ledger, self._jobs, self._troubles, self._publisher.ensure
+            home, systemd, files, self._ledger, self._jobs, self._troubles, self._publisher.ensure
         )
         self._collisions = Collisions(systemd, files)
         self._membership = Membership(session, self._publisher, self._wishes, self.turn, self._woken.set, patience)
@@ -134,8 +136,11 @@ class Agent:
             try:
                 if tasks:
                     await self._executor.carry_out(tasks, picture)
+                    await self._observer.refresh()
             finally:
                 self._publisher.changed()
+            held = f"{len(self._ledger.records)} units"
+            self._tell(f"registered; {held}" if self._publisher.ready else f"not registered; {held}")
 
     def states(self) -> Mapping[UnitName, StateRecord]:
         """What there is to say of each unit now."""

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import UnitName
     from fleetpy.model.records import PlacementRecord
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Registry
     from fleetpy_agent.files import HostFiles
+    from fleetpy_agent.home import Home
     from fleetpy_agent.jobs import Jobs
     from fleetpy_agent.ledger import Ledger
     from fleetpy_agent.reconcile import Picture, Task
@@ -50,10 +49,9 @@ class Executor:
     nothing of a unit is touched before.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - wiring
+    def __init__(
         self,
-        registry: Registry,
-        keys: Keys,
+        home: Home,
         systemd: Systemd,
         files: HostFiles,
         ledger: Ledger,
@@ -61,8 +59,7 @@ class Executor:
         troubles: Troubles,
         announce: Callable[[Collection[UnitName]], Awaitable[bool]],
     ) -> None:
-        self._registry = registry
-        self._keys = keys
+        self._home = home
         self._systemd = systemd
         self._files = files
         self._ledger = ledger
@@ -100,7 +97,7 @@ class Executor:
         if not names:
             return {}
         try:
-            found = await fetch_texts(self._registry, self._keys, {picture.wanted[name].hash for name in names})
+            found = await fetch_texts(self._home, {picture.wanted[name].hash for name in names})
         except UnavailableError as error:
             for name in names:
                 self._give_up(batch, name, picture.wanted, f"its unit file cannot be fetched: {error}", SOON)

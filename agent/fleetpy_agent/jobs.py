@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from fleetpy_agent.systemd.protocol import JobID, SystemdAwayError, SystemdRefusedError, UnitStatus, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from datetime import datetime
 
     from fleetpy.ids import UnitName
@@ -82,9 +82,13 @@ class _Queued:
 class Jobs:
     """The jobs that the agent has asked for, one a unit at the most."""
 
-    def __init__(self, systemd: Systemd, listener: JobsListener) -> None:
+    def __init__(
+        self, systemd: Systemd, listener: JobsListener, catch_up: Callable[[UnitName], Awaitable[None]]
+    ) -> None:
+        """`catch_up` is waited for when a job has ended, so that what it did to its unit is known by then."""
         self._systemd = systemd
         self._listener = listener
+        self._catch_up = catch_up
         self._jobs: dict[UnitName, _Job] = {}
         self._queued: dict[JobID, _Queued] = {}
         self._early: dict[JobID, str] = {}
@@ -172,6 +176,7 @@ class Jobs:
     async def _carry_out(self, name: UnitName, job: _Job) -> None:
         try:
             outcome = Outcome(job.verb, await self._queue_and_wait(name, job.verb))
+            await self._catch_up(name)
         except (SystemdAwayError, SystemdRefusedError) as error:
             outcome = Outcome(job.verb, "refused" if isinstance(error, SystemdRefusedError) else "away", error)
         if self._jobs.get(name) is job:

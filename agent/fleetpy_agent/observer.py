@@ -39,6 +39,9 @@ class Observer:
         self._signalled: dict[UnitName, datetime | None] = {}
         self._woken = asyncio.Event()
         self._looking = asyncio.Lock()
+        self._begun = 0
+        self._done = 0
+        self._looked = asyncio.Event()
         systemd.listen(self)
 
     @property
@@ -66,16 +69,28 @@ class Observer:
         """Look at every watched unit; raises `SystemdAwayError`."""
         await self._look(self._watched)
 
+    async def catch_up(self, name: UnitName) -> None:
+        """Wait until the unit was looked at from now on; until that was tried, if systemd is away."""
+        self._signalled.setdefault(name, None)
+        self._woken.set()
+        awaited = self._begun + 1
+        while self._done < awaited:
+            await self._looked.wait()
+
     async def run(self) -> NoReturn:
         """Look at units that systemd signals about."""
         while True:
             await self._woken.wait()
             await asyncio.sleep(TOGETHER)
             self._woken.clear()
+            self._begun += 1
             try:
                 await self._look(self._signalled.keys() & self._watched)
             except SystemdAwayError as error:
                 _log.debug("not looked at systemd: %s", error)  # All of it is looked at when it is back.
+            self._done = self._begun
+            self._looked.set()
+            self._looked.clear()
 
     def unit_changed(self, name: UnitName, since: datetime | None) -> None:
         """See `Listener.unit_changed`."""

@@ -18,10 +18,10 @@ from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Put
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.ids import UnitName
     from fleetpy.model.records import StateRecord
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Registry, Write
+    from fleetpy.registry.protocol import Write
+    from fleetpy_agent.home import Home
     from fleetpy_agent.session import Session
 
 _log = logging.getLogger(__name__)
@@ -35,17 +35,8 @@ _UNKNOWN = b""
 class Publisher:
     """The states of one machine; `compose` says what they are now."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        keys: Keys,
-        machine: MachineID,
-        session: Session,
-        compose: Callable[[], Mapping[UnitName, StateRecord]],
-    ) -> None:
-        self._registry = registry
-        self._keys = keys
-        self._machine = machine
+    def __init__(self, home: Home, session: Session, compose: Callable[[], Mapping[UnitName, StateRecord]]) -> None:
+        self._home = home
         self._session = session
         self._compose = compose
         self._published: dict[str, bytes] = {}
@@ -74,15 +65,15 @@ class Publisher:
 
     def has(self, name: UnitName) -> bool:
         """Whether the registry is known to have a state of the unit."""
-        return self._published.get(self._keys.state(self._machine, name), _UNKNOWN) != _UNKNOWN
+        return self._published.get(self._home.state(name), _UNKNOWN) != _UNKNOWN
 
     async def recover(self) -> None:
         """Read what the registry has, as left by an earlier agent. Raises `UnavailableError`."""
         async with self._writing:
             found: dict[str, bytes] = {}
-            prefix, after, more = self._keys.states_of(self._machine), "", True
+            prefix, after, more = self._home.states, "", True
             while more:
-                page = await self._registry.page(prefix, after=after)
+                page = await self._home.registry.page(prefix, after=after)
                 # What hangs on another lease than ours will go with that one, so it is as good as unknown.
                 found.update(
                     (entry.key, entry.value if entry.lease == self._session.lease else _UNKNOWN)
@@ -137,7 +128,7 @@ class Publisher:
     def _differences(self) -> list[Write]:
         """What to write: deletes first, so that what was let go of is known to be as soon as can be."""
         states = self._compose()
-        wanted = {self._keys.state(self._machine, name): state.encode() for name, state in states.items()}
+        wanted = {self._home.state(name): state.encode() for name, state in states.items()}
         deletes: list[Write] = [Delete(key) for key in sorted(self._published.keys() - wanted.keys())]
         puts: list[Write] = [
             Put(key, value, self._session.lease)
@@ -148,7 +139,7 @@ class Publisher:
 
     async def _commit(self, writes: tuple[Write, ...]) -> None:
         try:
-            await self._registry.commit(writes, guards=[self._session.guard])
+            await self._home.registry.commit(writes, guards=[self._session.guard])
         except LostRaceError:
             raise
         except (UnavailableError, asyncio.CancelledError):

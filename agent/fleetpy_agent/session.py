@@ -26,10 +26,10 @@ from fleetpy.registry.protocol import Absent, Entry, Put, UnchangedSince
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Guard, Registry
+    from fleetpy.registry.protocol import Guard
     from fleetpy_agent.files import HostFiles
     from fleetpy_agent.heart import Heart
+    from fleetpy_agent.home import Home
 
 _log = logging.getLogger(__name__)
 
@@ -53,17 +53,11 @@ class Session:
     """This machine's registration; `describe` makes the machine's record for a session id."""
 
     def __init__(
-        self,
-        registry: Registry,
-        keys: Keys,
-        machine: MachineID,
-        files: HostFiles,
-        heart: Heart,
-        describe: Callable[[SessionID], MachineRecord],
+        self, home: Home, files: HostFiles, heart: Heart, describe: Callable[[SessionID], MachineRecord]
     ) -> None:
-        self._registry = registry
-        self._machine = machine
-        self._key = keys.machine(machine)
+        self._registry = home.registry
+        self._machine = home.machine
+        self._key = home.key
         self._files = files
         self._heart = heart
         self._describe = describe

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from fleetpy.ids import UnitHash
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Entry, Registry
+    from fleetpy.registry.protocol import Entry
+    from fleetpy_agent.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class Text:
     """It has an [Install] section, which is to be put into force."""
 
 
-async def fetch_texts(registry: Registry, keys: Keys, hashes: Collection[UnitHash]) -> Mapping[UnitHash, Text | str]:
+async def fetch_texts(home: Home, hashes: Collection[UnitHash]) -> Mapping[UnitHash, Text | str]:
     """The text of each hash, or in words why there is none. Raises `UnavailableError`."""
-    found = await registry.get_many([keys.unit_file(unit_hash) for unit_hash in sorted(hashes)])
-    return {unit_hash: _read(unit_hash, found.get(keys.unit_file(unit_hash))) for unit_hash in hashes}
+    keys = {unit_hash: home.keys.unit_file(unit_hash) for unit_hash in sorted(hashes)}
+    found = await home.registry.get_many(tuple(keys.values()))
+    return {unit_hash: _read(unit_hash, found.get(key)) for unit_hash, key in keys.items()}
 
 
 def _read(unit_hash: UnitHash, entry: Entry | None) -> Text | str:

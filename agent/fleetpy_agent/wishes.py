@@ -14,9 +14,9 @@ from fleetpy.unit.name import parse_unit_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fleetpy.ids import MachineID, Revision, UnitName
-    from fleetpy.registry.keys import Keys
-    from fleetpy.registry.protocol import Entry, Registry
+    from fleetpy.ids import Revision, UnitName
+    from fleetpy.registry.protocol import Entry
+    from fleetpy_agent.home import Home
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ class _Wish:
 class Wishes:
     """The placements of one machine; `on_change` is called when they are different."""
 
-    def __init__(self, registry: Registry, keys: Keys, machine: MachineID, on_change: Callable[[], None]) -> None:
-        self._prefix = keys.placements_of(machine)
-        self._view: View[_Wish] = View(registry, self._prefix, self._read)
+    def __init__(self, home: Home, on_change: Callable[[], None]) -> None:
+        self._prefix = home.placements
+        self._view: View[_Wish] = View(home.registry, self._prefix, self._read)
         self._view.subscribe(lambda _changes: on_change())
 
     @property

@@ -81,6 +81,8 @@ class MemorySystemd(Systemd):
     """Seconds that each call takes."""
     history: list[str] = field(default_factory=list)
     """What it was asked to change, in order: `start web.service`, `reload`."""
+    calls: int = 0
+    """How many calls it has answered."""
     stopping: bool = False
     """Whether the host is shutting down."""
     _units: dict[UnitName, _Unit] = field(default_factory=dict)
@@ -237,6 +239,7 @@ class MemorySystemd(Systemd):
 
     async def _travel(self) -> None:
         await asyncio.sleep(self.latency)
+        self.calls += 1
         if self._away:
             raise SystemdAwayError("systemd is not on the system bus")
 

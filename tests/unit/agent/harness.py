@@ -1,10 +1,10 @@
-"""A host in memory: its systemd, its files, an agent that can be started and killed; the scheduler is played by hand."""
+"""A host in memory: systemd, files, an agent that can be started and killed; the scheduler is played by hand."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from fleetpy.ids import Epoch, MachineID, SessionID, UnitName, UnitUID
@@ -16,13 +16,14 @@ from fleetpy.registry.protocol import Delete, Put
 from fleetpy.unit.file import UnitFile
 from fleetpy_agent.agent import Agent
 from fleetpy_agent.heart import LoopHeart
+from fleetpy_agent.home import Home
 from fleetpy_agent.memory_files import MemoryFiles
 from fleetpy_agent.session import Session
 from fleetpy_agent.systemd.memory import MemorySystemd
 from tests.support.faulty import FaultyRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 KEYS = Keys()
 MACHINE = MachineID("a" * 32)
@@ -45,8 +46,10 @@ class Registry:
 
     def __init__(self) -> None:
         self.store = MemoryStore(clock=asyncio.get_running_loop().time)
+        self._gathered: dict[str, Put] = {}
+        self._gathering = False
 
-    def place(  # noqa: PLR0913 - a placement's fields
+    def place(
         self,
         name: str,
         words: str = "sleep infinity",
@@ -62,13 +65,22 @@ class Registry:
         placement = PlacementRecord(
             uid=UnitUID(uid), hash=file.hash, goal=goal, epoch=Epoch(epoch), restarted=restarted
         )
-        self.store.commit(
-            [
-                Put(KEYS.unit_file(file.hash), UnitFileRecord(text=file.text).encode()),
-                Put(KEYS.placement(MACHINE, UnitName(name)), placement.encode()),
-            ]
-        )
+        for record in (
+            Put(KEYS.unit_file(file.hash), UnitFileRecord(text=file.text).encode()),
+            Put(KEYS.placement(MACHINE, UnitName(name)), placement.encode()),
+        ):
+            self._gathered[record.key] = record
+        if not self._gathering:
+            self._commit()
         return placement
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Placements made inside are written in one transaction."""
+        self._gathering = True
+        yield
+        self._gathering = False
+        self._commit()
 
     def unplace(self, name: str) -> None:
         """Take a unit away from the host."""
@@ -93,6 +105,10 @@ class Registry:
         entry = self.store.get(KEYS.machine(MACHINE))
         return None if entry is None else MachineRecord.decode(entry.value)
 
+    def _commit(self) -> None:
+        self.store.commit(list(self._gathered.values()))
+        self._gathered.clear()
+
 
 class Host:
     """One host. Its files and systemd outlast its agents."""
@@ -101,6 +117,7 @@ class Host:
         self.files = MemoryFiles()
         self.systemd = MemorySystemd(self.files.read)
         self.network = FaultyRegistry(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
+        self.told: list[str] = []
         self._group = group
         self._work: list[asyncio.Task[None]] = []
         self._agent: Agent | None = None
@@ -112,13 +129,14 @@ class Host:
 
     def start_agent(self, hostname: str = "host") -> None:
         """An agent's process starts."""
+        home = Home(self.network, KEYS, MACHINE)
         heart = LoopHeart(self.network, TTL)
 
         def describe(session: SessionID) -> MachineRecord:
             return MachineRecord(id=MACHINE, session=session, hostname=hostname, public_ip="192.0.2.1", version="1")
 
-        session = Session(self.network, KEYS, MACHINE, self.files, heart, describe)
-        self._agent = Agent(self.network, KEYS, MACHINE, session, self.systemd, self.files, TTL)
+        session = Session(home, self.files, heart, describe)
+        self._agent = Agent(home, session, self.systemd, self.files, TTL, self.told.append)
         self._work = [self._group.create_task(self._agent.run()), self._group.create_task(heart.run())]
 
     async def kill_agent(self) -> None:
@@ -147,9 +165,11 @@ class Host:
 
 async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait, in virtual time, for something to become true."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     async with asyncio.timeout(patience):
-        while not condition():
-            await asyncio.sleep(0.01)
+        while not condition():  # noqa: ASYNC110 - a condition on anything at all
+            await asyncio.sleep(max(0.01, (loop.time() - began) / 20))
 
 
 async def settled(seconds: float = 2.0) -> None:
