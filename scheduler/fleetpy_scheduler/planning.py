@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+COLLECT_EVERY = 300.0
+"""Seconds between looks for unit files that nothing refers to; it goes through all units, and nothing waits for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -86,9 +89,13 @@ class PlanningLoop:
         await self._view.synced()
         self._view.subscribe(self._wake)
         backoff = Backoff()
+        collect_at = self._clock() + COLLECT_EVERY
         while True:
             try:
                 turn = await self.turn()
+                if turn.complete and self._clock() >= collect_at:
+                    await self.collect()
+                    collect_at = self._clock() + COLLECT_EVERY
             except UnavailableError as error:
                 level = logging.DEBUG if backoff.failures else logging.WARNING
                 _log.log(level, "Cannot write placements, and tries again: %s", error)
