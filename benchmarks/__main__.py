@@ -8,10 +8,13 @@ import time
 
 import click
 
-from benchmarks.report import Options, Report, circumstances
+from benchmarks.report import Options, Report, circumstances, part_busy
 
-BENCHMARKS = ("planner", "cli")
+BENCHMARKS = ("planner", "cli", "start", "failover", "idle")
 """In the order in which they run. Each is a module with a function `run`."""
+
+AT_REST = 0.1
+"""Up to this part of the processors may be busy before a benchmark."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +24,8 @@ BENCHMARKS = ("planner", "cli")
 def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
     """Measure what fleetpy takes, beside what it may take.
 
-    NAME is one or several of planner and cli; all of them, if none is given. What was measured is also written to
+    NAME is one or several of planner, cli, start, failover and idle; all of them, if none is given. The last three
+    bring up a lab of three hosts each, and need root. What was measured is also written to
     benchmarks/results/NAME.json. benchmarks/README.md says what each measures and how long it takes.
     """
     options = Options(quick=quick, large=large)
@@ -30,12 +34,17 @@ def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
 
 
 def _run(name: str, options: Options) -> None:
-    where = circumstances(options)
+    busy = part_busy()
+    where = {**circumstances(options), "busy_before": busy}
     began = time.monotonic()
     click.echo(f"{name}: measuring…")
     report: Report = importlib.import_module(f"benchmarks.{name}").run(options)
-    path = report.save({**where, "seconds": round(time.monotonic() - began, 1)})
-    click.echo(f"\n{report.text()}\n\n{name}: {time.monotonic() - began:.0f} s; {path}\n")
+    seconds = time.monotonic() - began
+    path = report.save({**where, "seconds": round(seconds, 1)})
+    click.echo(f"\n{report.text()}\n")
+    if busy > AT_REST:
+        click.echo(f"WARNING: others used {busy:.0%} of the processors just before; seconds measured so say little\n")
+    click.echo(f"{name}: {seconds:.0f} s; {path}\n")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ async def serve(socket: Path, units: int) -> None:
     store = MemoryStore(clock=time.monotonic)
     fill(store, units)
     api = Api(MemoryRegistry(store), KEYS, token_limit=100, clock=time.monotonic, now=lambda: datetime.now(UTC))
-    server = Server(api.front)
+    server = Server(api.front, ending=api.streams.end)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(api.run())

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,9 +143,22 @@ def circumstances(options: Options) -> dict[str, object]:
         "kernel": platform.release(),
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
         "options": asdict(options),
     }
+
+
+def part_busy(seconds: float = 1.0) -> float:
+    """Which part of the processors others use, from 0 to 1, while this process sleeps for some seconds."""
+    idle, total = _processor_times()
+    time.sleep(seconds)
+    idle_then, total_then = _processor_times()
+    return 1 - (idle_then - idle) / (total_then - total)
+
+
+def _processor_times() -> tuple[int, int]:
+    """The time that processors were idle (waiting for disks included), and all of it: proc(5), `/proc/stat`."""
+    fields = list(map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]))
+    return fields[3] + fields[4], sum(fields)
 
 
 def _cpu_model() -> str:

@@ -1,0 +1,129 @@
+"""What a cluster costs in which nothing happens: CPU, wake-ups and memory of every daemon, on every host."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.hosts import ENTRY, HOSTS, destroy_units, fresh_lab, start_units, timed_on
+from benchmarks.report import Column, Report, Table, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from benchmarks.report import Cell, Options
+    from fleetpy_lab.lab import Lab
+
+SIZES = (600,)
+LARGE_SIZES = (600, 2_000)
+QUICK_SIZES = (60,)
+SETTLE = 15.0
+WINDOW = 30.0
+QUICK_WINDOW = 10.0
+
+CPU = 0.5
+"""The target for each daemon: percent of a core."""
+AGENT, SCHEDULER, API = "fleet-agent", "fleet-scheduler", "fleet-api"
+_SERVICES = (AGENT, SCHEDULER, API, "etcd", "dbus", "init")
+_MB = 1e6
+_AGENT_BYTES = 55 * _MB
+_OTHER_BYTES, _BYTES_PER_UNIT = 65 * _MB, 2_000
+_SAMPLE = Path(__file__).with_name("idle_sample.py")
+
+
+def run(options: Options) -> Report:
+    """Measure at rest, for each number of units."""
+    sizes = QUICK_SIZES if options.quick else LARGE_SIZES if options.large else SIZES
+    window = QUICK_WINDOW if options.quick else WINDOW
+    tables: list[Table] = []
+    targets: list[Target] = []
+    with fresh_lab() as lab:
+        for count in sizes:
+            start_units(lab, count)
+            for host in HOSTS:
+                lab.fleetctl("list-machines", host=host)  # so that the API runs on every host
+            time.sleep(SETTLE)
+            rows = _measure(lab, window)
+            tables += (_usage_table(rows, count, window), _api_table(lab, count))
+            targets += _targets(rows, count)
+            destroy_units(lab)
+    note = "wake-ups are the times that a thread went to sleep; memory is resident (VmRSS), 1 MB = 1,000,000 bytes"
+    return Report("idle", tables, targets, [note])
+
+
+def _measure(lab: Lab, window: float) -> list[dict[str, Cell]]:
+    before = {host: _sample(lab, host) for host in HOSTS}
+    time.sleep(window)
+    after = {host: _sample(lab, host) for host in HOSTS}
+    return [
+        {"host": host, **row}
+        for service in _SERVICES
+        for host in HOSTS
+        for row in _row(service, before[host], after[host])
+    ]
+
+
+def _sample(lab: Lab, host: str) -> Mapping[str, Any]:
+    answer: Mapping[str, Any] = json.loads(
+        lab.exec(host, "python3", "-c", _SAMPLE.read_text(), *_SERVICES, check=True).stdout
+    )
+    return answer
+
+
+def _row(service: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[dict[str, Cell]]:
+    """What the service used in between; nothing if it did not run all the time."""
+    seconds = after["at"] - before["at"]
+    then, now = before["services"].get(service), after["services"].get(service)
+    if then is None or now is None or then["pid"] != now["pid"]:
+        return
+    yield {
+        "service": service,
+        "cpu": 100 * (now["cpu"] - then["cpu"]) / seconds,
+        "sleeps": (now["sleeps"] - then["sleeps"]) / seconds,
+        "rss": now["rss"] / _MB,
+        "threads": now["threads"],
+    }
+
+
+def _usage_table(rows: Sequence[Mapping[str, Cell]], count: int, window: float) -> Table:
+    columns = [
+        Column("service", "process"),
+        Column("host", "host"),
+        Column("cpu", "% of a core", ".2f"),
+        Column("sleeps", "wake-ups/s", ".1f"),
+        Column("rss", "memory MB", ".1f"),
+        Column("threads", "threads"),
+    ]
+    return Table(f"{count:,} units on three hosts, nothing happens for {window:g} s", columns, rows)
+
+
+def _api_table(lab: Lab, count: int) -> Table:
+    """`list-units` of an API that runs, and of one that has ended since nobody used it."""
+    ask = "fleetctl list-units"
+    running = timed_on(lab, ENTRY, ask).seconds
+    lab.exec(ENTRY, "systemctl", "stop", f"{API}.service", check=True)
+    woken = timed_on(lab, ENTRY, ask).seconds
+    columns = [Column("api", "fleet-api"), Column("seconds", "seconds", ".2f")]
+    rows: list[dict[str, Cell]] = [
+        {"api": "runs", "seconds": running},
+        {"api": "is started by its socket", "seconds": woken},
+    ]
+    return Table(f"fleetctl list-units, {count:,} units", columns, rows)
+
+
+def _targets(rows: Sequence[Mapping[str, Cell]], count: int) -> list[Target]:
+    """The worst of the hosts, for each daemon of ours that runs."""
+    other = _OTHER_BYTES + _BYTES_PER_UNIT * count
+    limits = {AGENT: _AGENT_BYTES, SCHEDULER: other, API: other}
+    targets: list[Target] = []
+    for service, limit in limits.items():
+        used = [row for row in rows if row["service"] == service]
+        if used:
+            cpu, rss = (max(float(row[key] or 0) for row in used) for key in ("cpu", "rss"))
+            targets += (
+                Target(f"{service}, {count:,} units at rest", CPU, cpu, "% of a core"),
+                Target(f"{service}, {count:,} units at rest", limit / _MB, rss, "MB"),
+            )
+    return targets
