@@ -2,7 +2,8 @@
 
 As long as any of these holds, what a lost machine has stays placed there:
 
-* a new leader gives every machine one TTL to turn up (it cannot tell a loss from its own not having looked);
+* a new leader gives a machine that it finds missing one TTL to turn up (nobody may have looked for long, as when etcd
+  was away; one that it still found has been silent for a whole TTL by the time that it goes missing);
 * when a large part of the cluster vanishes at once, that is taken for a fault of the network or of the registry, and
   each lost machine gets some time to return;
 * a unit with `OnPartition=stop` waits until its host must have stopped it, by the host's own clock. Where the text
@@ -44,19 +45,22 @@ class Holds:
         self._lost_at = snapshot.lost_at
         self._now = now
         self._settings = settings
+        self._led_since = snapshot.led_since
         self._takeover = Hold(snapshot.led_since + settings.ttl, _TAKEOVER)
         self._vanished = self._vanished_at_once(snapshot)
 
     def on(self, placement: Placement, unit: Unit | None) -> Hold | None:
         """The hold that ends last, or None if the unit may leave the lost machine now."""
         lost_at = self.lost_at(placement.machine)
-        holds = [self._takeover]
+        holds = []
+        if lost_at <= self._led_since:
+            holds.append(self._takeover)
         if self._vanished is not None:
             holds.append(Hold(lost_at + self._settings.mass_loss_hold, self._vanished))
         if _may_stop_itself(placement, unit):
             holds.append(Hold(lost_at + self._settings.stop_bound, _STOPPING))
-        last = max(holds, key=lambda hold: hold.until)
-        return last if last.until > self._now else None
+        last = max(holds, key=lambda hold: hold.until, default=None)
+        return last if last is not None and last.until > self._now else None
 
     def lost_at(self, machine: MachineID) -> float:
         """When the machine was first seen to be lost: now, if nobody has noted it."""

@@ -10,7 +10,7 @@ class PlanSettings:
     """All times are seconds."""
 
     ttl: float = 10.0
-    """How long a machine's lease runs on after its last renewal: a new leader declares nothing dead before that."""
+    """How long a machine's lease runs on after its last renewal; what a new leader finds missing it gives as long."""
     stop_bound: float = 100.0
     """How long after its lease ended a lost machine may still be stopping a unit with `OnPartition=stop`.
 

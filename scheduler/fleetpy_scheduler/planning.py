@@ -80,6 +80,7 @@ class PlanningLoop:
         self._led_since: float | None = None
         self._losses: dict[MachineID, float] = {}
         self._pending: dict[UnitName, str] = {}
+        self._said = ""
         self._woken = asyncio.Event()
         self._unsettled = False
         """A write's answer never came: nothing is planned before the fence was renewed."""
@@ -159,8 +160,10 @@ class PlanningLoop:
         for name, reason in planned.pending.items():
             if self._pending.get(name) != reason:
                 _log.info("%s is pending: %s", name, reason)
-        if planned.actions or len(planned.pending) != len(self._pending):
-            self._say(f"Leads; {len(self._tables.machines)} machines, {len(planned.pending)} units pending")
+        status = f"Leads; {len(self._tables.machines)} machines, {len(planned.pending)} units pending"
+        if status != self._said:
+            self._say(status)
+            self._said = status
         self._pending = dict(planned.pending)
 
     def _wake(self, changes: Changes[Decoded]) -> None:
