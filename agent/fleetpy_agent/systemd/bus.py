@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dbus_fast import BusType, Message, MessageType
@@ -67,13 +68,27 @@ _AWAY = {
 } | {f"{SYSTEMD}.ShuttingDown", f"{SYSTEMD}.TransactionIsDestructive"}
 
 
+class _Bus(MessageBus):
+    """A connection that only `call` and `wait_for_disconnect` tell errors of: nobody asks for what became of `send`."""
+
+    def send(self, msg: Message) -> asyncio.Future[None]:  # type: ignore[override]  # as in MessageBus itself
+        """Send; raises nothing."""
+        try:
+            sent = super().send(msg)
+        except OSError as error:  # The connection has just broken: whoever waits for an answer was told.
+            sent = asyncio.get_running_loop().create_future()
+            sent.set_exception(error)
+        sent.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return sent
+
+
 class SystemdBus:
     """The connection; `on_signal` gets systemd's signals, `on_connected` is called when systemd answers (again)."""
 
     def __init__(self, on_signal: Callable[[Message], None], on_connected: Callable[[], None]) -> None:
         self._on_signal = on_signal
         self._on_connected = on_connected
-        self._bus: MessageBus | None = None
+        self._bus: _Bus | None = None
         self._owned = asyncio.Event()
         self._owner_changed = asyncio.Event()
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -82,11 +97,11 @@ class SystemdBus:
         """Connect, and connect again whenever the connection breaks."""
         backoff = Backoff()
         while True:
+            trouble: object = "it was closed"
             try:
                 await self._serve(backoff)
-                trouble = "the bus closed the connection"
-            except (OSError, EOFError, DBusFastError, SystemdAwayError, SystemdRefusedError) as error:
-                trouble = str(error) or type(error).__name__
+            except* (OSError, EOFError, DBusFastError, SystemdAwayError, SystemdRefusedError) as group:
+                trouble = group.exceptions[0]
             finally:
                 await self.close()
             if not backoff.failures:
@@ -117,7 +132,8 @@ class SystemdBus:
         return await self._call(SYSTEMD, path, interface, member, signature, *body, timeout=timeout)
 
     async def _serve(self, backoff: Backoff) -> None:
-        bus = await MessageBus(bus_type=BusType.SYSTEM, auth_timeout=CALL_TIMEOUT).connect()
+        bus = _Bus(bus_type=BusType.SYSTEM, auth_timeout=CALL_TIMEOUT)
+        await bus.connect()
         self._bus = bus
         bus.add_message_handler(self._received)
         for match in _MATCHES:
@@ -129,17 +145,19 @@ class SystemdBus:
 
     async def _follow_owner(self, backoff: Backoff) -> NoReturn:
         """Subscribe to each systemd that has the name: it takes a new one when it executes itself again."""
+        away = backoff.failures > 0
         while True:
             self._owner_changed.clear()
             (owned,) = await self._call(_DAEMON, _DAEMON_PATH, _DAEMON, "NameHasOwner", "s", SYSTEMD)
             if owned and await self._subscribe():
                 self._owned.set()
-                if backoff.failures:
-                    _log.info("connected to systemd again")
+                if away:
+                    _log.info("systemd can be reached again")
                 backoff.reset()
                 self._on_connected()
                 await self._owner_changed.wait()
-                _log.warning("systemd has left the system bus or executed itself again")
+                away = True
+                _log.warning("systemd has left the system bus, or executes itself again")
             self._owned.clear()
             await self._await_owner()
 
@@ -160,7 +178,7 @@ class SystemdBus:
                 await self._owner_changed.wait()
         except TimeoutError:
             (owned,) = await self._call(_DAEMON, _DAEMON_PATH, _DAEMON, "NameHasOwner", "s", SYSTEMD)
-            if not owned:
+            if not owned and _first_process() == "systemd":
                 _log.warning("systemd is not on the system bus; asking it to connect again (SIGUSR1)")
                 os.kill(1, signal.SIGUSR1)
 
@@ -177,7 +195,7 @@ class SystemdBus:
         message = Message(destination, path, interface, member, signature=signature, body=list(body))
         async with self._slots:
             bus = self._bus
-            if bus is None:
+            if bus is None or not bus.connected:
                 raise SystemdAwayError(f"cannot call {member}: there is no connection to the system bus")
             try:
                 async with asyncio.timeout(timeout):
@@ -203,7 +221,11 @@ class SystemdBus:
             self._on_signal(message)
 
 
-async def _disconnected(bus: MessageBus) -> None:
+def _first_process() -> str:
+    return Path("/proc/1/comm").read_text(encoding="utf-8").strip()
+
+
+async def _disconnected(bus: _Bus) -> None:
     """Wait until the connection is gone; raises what broke it, nothing if it was closed."""
     await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast left this one without types
 

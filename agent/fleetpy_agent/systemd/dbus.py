@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fleetpy.ids import UnitName
@@ -21,7 +22,6 @@ from fleetpy_agent.systemd.protocol import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from dbus_fast import Message
 
@@ -133,8 +133,6 @@ class DBusSystemd(Systemd):
 
     async def search_path(self) -> Sequence[Path]:
         """See `Systemd.search_path`."""
-        from pathlib import Path  # noqa: PLC0415
-
         return tuple(Path(folder) for folder in await self._get(ROOT, MANAGER, "UnitPath"))
 
     async def shutting_down(self) -> bool:
