@@ -99,7 +99,8 @@ class OwnResources:
 
     async def health(self) -> Response:
         """Whether the API can answer: 503 while the registry is away."""
-        picture = await self._service.checked_picture()
+        picture = await self._service.picture()
+        await self._service.check_registry()
         return answer(Health("ok", __version__, picture.revision, picture.leader))
 
 

@@ -17,7 +17,7 @@ from fleetpy_api.peers import describe_peer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
 
@@ -52,9 +52,12 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server that ends when it is told to, not on signals: `fleetpy.daemon.run` answers those."""
+    """A server that ends when it is told to, not on signals: `fleetpy.daemon.run` answers those.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `ending` is called first thing at the end: whatever is open for good has to close then.
+    """
+
+    def __init__(self, app: ASGIApp, ending: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -72,6 +75,7 @@ class Server(uvicorn.Server):
                 h11_max_incomplete_event_size=MAX_HEAD,
             )
         )
+        self._ending = ending
         self._told = asyncio.Event()
 
     @contextlib.contextmanager
@@ -99,5 +103,6 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Take no more connections, let the open requests end, and end."""
+        self._ending()
         self.should_exit = True
         self._told.set()

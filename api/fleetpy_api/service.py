@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from fleetpy_api.settings import SettingsWriter
     from fleetpy_api.writer import UnitWriter
 
-FIRST_READ = 2.5
-"""Seconds that a request waits for the first picture; fleetctl gives up on one after 3."""
+FIRST_READ = 1.5
+"""Seconds that a request waits for the first picture before it asks whether the registry is there at all."""
+LONG_READ = 30.0
+"""Seconds that it goes on waiting if the registry is there: a very large cluster takes a while to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +47,35 @@ class Service:
     now: Callable[[], datetime]
 
     async def picture(self) -> Picture:
-        """The picture of the cluster, once there is one; raises `UnavailableError` if that takes too long."""
+        """The picture of the cluster, once there is one.
+
+        Raises `UnavailableError` if the registry is away, or takes very long to be read for the first time.
+        """
         try:
             async with asyncio.timeout(FIRST_READ):
                 await self.shown.synced()
-        except TimeoutError as error:
-            raise UnavailableError("fleet-api has not been able to read the cluster's state from etcd yet") from error
+        except TimeoutError:
+            await self._wait_for_long_read()
         return self.shown
 
-    async def checked_picture(self) -> Picture:
-        """The picture, after asking the registry whether it is there; raises `UnavailableError` if it is not."""
-        picture = await self.picture()
+    async def check_registry(self) -> None:
+        """Ask the registry whether it is there; raises `UnavailableError` if it is not."""
         try:
             async with asyncio.timeout(FIRST_READ):
                 with self.metrics.operation("get"):
                     await self.registry.get(self.keys.leader)
         except TimeoutError as error:
             raise UnavailableError(f"etcd has not answered in {FIRST_READ:g} s") from error
-        return picture
+
+    async def _wait_for_long_read(self) -> None:
+        try:
+            await self.check_registry()
+            async with asyncio.timeout(LONG_READ):
+                await self.shown.synced()
+        except UnavailableError as error:
+            raise UnavailableError(f"fleet-api cannot read the cluster's state: {error}") from error
+        except TimeoutError as error:
+            raise UnavailableError(f"fleet-api has not read all of the cluster's state in {LONG_READ:g} s") from error
 
     async def change(self, change: Change, by: str) -> Decision:
         """Carry out one change; raises `UserError` or `UnavailableError` if it is not done."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fleetpy import __version__
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from tests.support.faulty import Faults
+from fleetpy.registry.protocol import NEWEST
 from tests.unit.api.harness import GLOBAL, M1, M2, NOON, SLEEP, faulty, serving
+
+if TYPE_CHECKING:
+    from fleetpy.ids import Revision
+    from fleetpy.registry.protocol import Page
 
 pytestmark = pytest.mark.looptime
 
@@ -182,17 +189,24 @@ async def test_before_the_registry_was_read_once_everything_is_503_with_a_senten
             {
                 "error": {
                     "code": 503,
-                    "message": "fleet-api has not been able to read the cluster's state from etcd yet",
+                    "message": "fleet-api cannot read the cluster's state: the line is cut",
                 }
             },
         )
 
 
-async def test_a_request_waits_for_the_first_reading() -> None:
+class SlowToRead(MemoryRegistry):
+    """Answers single questions at once, and takes ten seconds for a page."""
+
+    async def page(self, prefix: str, *, after: str = "", limit: int = 1000, revision: Revision = NEWEST) -> Page:
+        await asyncio.sleep(10)
+        return await super().page(prefix, after=after, limit=limit, revision=revision)
+
+
+async def test_a_request_waits_for_the_first_reading_of_a_large_cluster() -> None:
     store = MemoryStore()
-    registry = faulty(MemoryRegistry(store), Faults(delay=0.5))
     async with serving(store) as other:
         await other.set("a.service", "launched", SLEEP)
-    async with serving(store, registry) as cluster:
+    async with serving(store, SlowToRead(store)) as cluster:
         (unit,) = (await cluster.json("/fleet/v1/units"))["units"]
         assert (unit["name"], unit["currentState"]) == ("a.service", UnitGoal.INACTIVE)

@@ -1,0 +1,126 @@
+"""`fleet-api`: from the command line to a served cluster."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetpy import __version__
+from fleetpy.config import DEFAULT_PATH, load_config
+from fleetpy.config.etcd import etcd_settings, keys_of
+from fleetpy.daemon.logs import configure_logging
+from fleetpy.daemon.notify import ServiceManager
+from fleetpy.daemon.run import run_daemon
+from fleetpy.registry.etcd import connect
+from fleetpy_api.assembly import Api
+from fleetpy_api.listen import DEFAULT_SOCKET, check_reach, describe, open_socket, passed_sockets
+from fleetpy_api.server import Server
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Coroutine, Iterator, Sequence
+
+    from fleetpy.config import FleetConfig
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the API; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="fleet-api",
+        description="Serve the cluster's HTTP API on the sockets that systemd passes, or by hand on one of its own.",
+    )
+    parser.add_argument("--config", type=Path, metavar="PATH", help=f"the configuration file (default {DEFAULT_PATH})")
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        default=DEFAULT_SOCKET,
+        help="where to listen when systemd passes no sockets (default %(default)s)",
+    )
+    parser.add_argument("--verbosity", metavar="N", help="above 0: log debug messages")
+    parser.add_argument("--version", action="version", version=f"fleet-api {__version__}")
+    given = parser.parse_args(arguments)
+    flags = {"verbosity": given.verbosity} if given.verbosity is not None else {}
+
+    def start() -> Coroutine[None, None, None]:
+        config = load_config(given.config, os.environ, flags)
+        configure_logging(config.verbosity, os.environ)
+        return serve(config, given.socket)
+
+    return run_daemon("fleet-api", start)
+
+
+async def serve(config: FleetConfig, path: Path) -> None:
+    """Serve until cancelled or, if systemd's sockets started this, until nobody has asked for a while.
+
+    Raises `ConfigError` or `UnavailableError` if there is nothing to listen on.
+    """
+    for warning in config.warnings:
+        _log.warning("%s", warning)
+    # What was imported stays for good; the collector need not go through it again and again.
+    gc.freeze()
+    passed = passed_sockets(os.environ)
+    with contextlib.ExitStack() as stack:
+        listeners = passed or [stack.enter_context(_own_socket(path))]
+        check_reach(listeners, insecure_tcp=config.api_insecure_tcp)
+        registry = connect(etcd_settings(config))
+        try:
+            api = Api(
+                registry,
+                keys_of(config),
+                token_limit=config.token_limit,
+                clock=time.monotonic,
+                now=lambda: datetime.now(UTC),
+            )
+            await _run(api, listeners, config.api_idle_timeout if passed else None)
+        finally:
+            await registry.close()
+
+
+async def _run(api: Api, listeners: Sequence[socket.socket], idle_timeout: float | None) -> None:
+    """Serve the API on the sockets; `idle_timeout` is the seconds without a request after which it ends, if at all."""
+    service = ServiceManager(os.environ)
+    server = Server(api.front, ending=api.streams.end)
+    places = ", ".join(map(describe, listeners))
+    _log.info("fleet-api %s serves on %s", __version__, places)
+    async with asyncio.TaskGroup() as group:
+        helpers: list[asyncio.Task[None]] = [
+            group.create_task(api.run()),
+            group.create_task(service.feed_watchdog()),
+        ]
+        if idle_timeout is not None:
+            helpers.append(group.create_task(_stop_when_idle(api, server, idle_timeout)))
+        # The sockets listen already: who connects now is answered as soon as the server runs.
+        service.ready(f"serves on {places}")
+        try:
+            await server.run_on(list(listeners))
+        finally:
+            service.stopping()
+            for helper in helpers:
+                helper.cancel()
+
+
+async def _stop_when_idle(api: Api, server: Server, seconds: float) -> None:
+    await api.activity.idle(seconds)
+    _log.info("fleet-api ends: nobody has asked for %g s; its socket starts it again", seconds)
+    server.stop()
+
+
+@contextlib.contextmanager
+def _own_socket(path: Path) -> Iterator[socket.socket]:
+    """A socket of our own, which goes when we do."""
+    listener = open_socket(path)
+    try:
+        yield listener
+    finally:
+        path.unlink(missing_ok=True)
