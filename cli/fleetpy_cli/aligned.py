@@ -18,10 +18,10 @@ _UNBOUNDED = 10_000
 def show_aligned(
     header: Sequence[str] | None, cells: Sequence[Sequence[str]], styles: Sequence[Sequence[str]], *, full: bool
 ) -> None:
-    """Write the table to standard output; what does not fit is cut off, unless `full`."""
+    """Write a table, which has a header or rows, to standard output; what does not fit is cut off, unless `full`."""
     console = Console(highlight=False, width=_UNBOUNDED if full else None)
     table = Table(box=None, pad_edge=False, show_header=header is not None, header_style="bold")
-    for title in header or [""] * len(cells[0] if cells else ()):
+    for title in header or [""] * len(cells[0]):
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     for texts, colours in zip(cells, styles, strict=True):
         table.add_row(*(Text(text, style=colour) for text, colour in zip(texts, colours, strict=True)))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def connect(session: Session) -> FleetClient:
     """A client of the cluster's API, to be closed after use."""
     if session.debug:
-        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
+        logging.basicConfig(format="%(asctime)s %(message)s")
+        logging.getLogger("httpx").setLevel(logging.INFO)  # a line for each request
     tls = TLSFiles(session.ca_file, session.cert_file, session.key_file)
     return FleetClient(session.endpoint, tls, session.request_timeout)

@@ -127,7 +127,8 @@ def _restart_one(client: FleetClient, output: Output, unit: UnitStatus, attempts
         if unit.isGlobal and accepted:
             output.line(f"Triggered global unit {unit.name} restart")
         elif accepted:
-            result.add(waiter.wait({unit.name: goal}, revision, doing="restarting"))
+            before = {unit.name: unit}
+            result.add(waiter.wait({unit.name: goal}, revision, doing="restarting", before=before))
         if result.exit_code:
             break
     return result

@@ -44,6 +44,8 @@ Goal = Callable[[UnitStatus | None], Verdict]
 _UP = frozenset({"active", "reloading", "refreshing", "maintenance"})
 """systemd's active states of a unit that has started."""
 
+_DOWN = frozenset({"", "inactive", "failed"})
+
 _DONE = Verdict(Outcome.DONE)
 _GONE = Verdict(Outcome.LOST, "somebody destroyed it meanwhile")
 
@@ -99,6 +101,16 @@ def gone(unit: UnitStatus | None) -> Verdict:
     return _DONE if unit is None else _waiting(unit)
 
 
+def down_since(unit: UnitStatus | None) -> str | None:
+    """Since when the unit is down where it is; empty if it never ran there; None if it is not down."""
+    if unit is None:
+        return ""
+    for state in unit.states:
+        if state.machineID == unit.machineID:
+            return state.since if state.active in _DOWN else None
+    return ""
+
+
 def _taken_over(unit: UnitStatus) -> Verdict:
     return Verdict(Outcome.LOST, f"somebody asked for it to be {unit.desiredState} meanwhile")
 
@@ -115,7 +127,7 @@ def _failure(state: MachineUnitState) -> str:
 
 
 def _still(state: MachineUnitState) -> str:
-    return "" if state.active in ("", "inactive") else f"it is still {state.active}"
+    return "" if state.active in _DOWN else f"it is still {state.active}"
 
 
 def present_state(unit: UnitStatus) -> MachineUnitState | None:

@@ -111,7 +111,7 @@ class FleetGroup(click.Group):
         session = Session()
         extra.pop("standalone_mode", None)
         try:
-            code = super().main(args, prog_name or "fleetctl", standalone_mode=False, obj=session, **extra)
+            code = super().main(args, prog_name or self.name, standalone_mode=False, obj=session, **extra)
         except click.ClickException as error:
             error.show()
             code = error.exit_code
@@ -149,6 +149,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: objec
 
 
 @click.group(
+    "fleetctl",
     cls=FleetGroup,
     invoke_without_command=True,
     params=[

@@ -18,6 +18,7 @@ from fleetpy_cli.waiting import Result, Waiter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fleetpy.schemas.fleetpy_v1 import UnitStatus
     from fleetpy_cli.session import Session
 
 
@@ -108,7 +109,8 @@ class _Activation:
             if self._verb.goal is not None:
                 waiter = Waiter(client, self._output, attempts)
                 wanted_goals = dict.fromkeys(accepted, self._verb.goal)
-                result.add(waiter.wait(wanted_goals, done.revision, doing=self._verb.doing))
+                before: dict[str, UnitStatus | None] = {unit.name.full: unit.known for unit in units}
+                result.add(waiter.wait(wanted_goals, done.revision, doing=self._verb.doing, before=before))
             return result.exit_code
 
     def _has_change(self, unit: Prepared) -> bool:

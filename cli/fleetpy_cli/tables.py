@@ -89,6 +89,8 @@ class Listing(Generic[Row]):
             lines = ["\t".join(line) for line in ([header] if header else []) + cells]
             output.text("".join(f"{line}\n" for line in lines))
             return
+        if not cells and header is None:
+            return
         from fleetpy_cli.aligned import show_aligned  # noqa: PLC0415 - rich takes long to import; terminals only
 
         show_aligned(header, cells, [[column.style(row) for column in columns] for row in rows], full=full)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from fleetpy.client.client import FleetClient
+    from fleetpy.schemas.fleetpy_v1 import UnitStatus
     from fleetpy_cli.output import Output
 
 GAVE_UP = 124
@@ -68,15 +69,23 @@ class Waiter:
         self._interrupted = False
         self._told_stopping: set[str] = set()
 
-    def wait(self, wanted: Mapping[str, Goal], after: int, *, doing: str) -> Result:
+    def wait(
+        self,
+        wanted: Mapping[str, Goal],
+        after: int,
+        *,
+        doing: str,
+        before: Mapping[str, UnitStatus | None] | None = None,
+    ) -> Result:
         """Wait until all units are where their goals have them, in a picture at least as new as the revision `after`.
 
-        `doing` says what is going on (`starting`). Raises `UnavailableError` when the API stays away for too long.
+        `doing` says what is going on (`starting`); `before` has the units as they were, where that is known. Raises
+        `UnavailableError` when the API stays away for too long.
         """
         result = Result()
         if not wanted:
             return result
-        watch = Watch(wanted)
+        watch = Watch(wanted, before)
         clock = Clock(self._attempts)
         with (
             EventFeed(lambda: self._client.events(watch.waiting, after)) as feed,

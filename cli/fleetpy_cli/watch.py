@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy.client.feed import Began, Interrupted
-from fleetpy_cli.goals import Outcome, Verdict, present_state
+from fleetpy_cli.goals import Outcome, Verdict, down_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,15 +33,18 @@ class Arrival:
 
 
 class Watch:
-    """Fed with what a feed gives, in its order; says which units are where their goals have them."""
+    """Fed with what a feed gives, in its order; says which units are where their goals have them.
 
-    def __init__(self, goals: Mapping[str, Goal]) -> None:
+    `before` has the units as they were before anything was asked, where that is known.
+    """
+
+    def __init__(self, goals: Mapping[str, Goal], before: Mapping[str, UnitStatus | None] | None = None) -> None:
         self._goals = dict(goals)
+        self._down_before = {name: down_since(unit) for name, unit in (before or {}).items()}
         self._units: dict[str, UnitStatus] = {}
         self._machines: dict[str, MachineStatus] = {}
         self._synced = False
         self._told: dict[str, str] = {}
-        self._first_since: dict[str, str] = {}
         self._settling: set[str] = set()
 
     @property
@@ -110,17 +113,14 @@ class Watch:
         return arrivals
 
     def _settle(self, name: str, verdict: Verdict) -> Verdict:
-        """A unit that is down again has had its time: it is not the state that it was in at first."""
-        unit = self._units.get(name)
-        state = present_state(unit) if unit is not None else None
-        since = state.since if state is not None else ""
-        first = self._first_since.setdefault(name, since)
+        """A unit that was down before, and is down again since a later time, has run and ended well."""
         if verdict.outcome is not Outcome.SETTLING:
             self._settling.discard(name)
-        elif state is not None and state.active == "inactive" and since not in ("", first):
+            return verdict
+        since, before = down_since(self._units.get(name)), self._down_before.get(name)
+        if since and before is not None and since != before:
             return Verdict(Outcome.DONE)
-        else:
-            self._settling.add(name)
+        self._settling.add(name)
         return verdict
 
     def _arrive(self, name: str, verdict: Verdict) -> Arrival:

@@ -31,8 +31,8 @@ BATCH_SIZE = 200
 BATCH_BYTES = 4 * 1024 * 1024
 """Bytes of changes in one request; a single larger one goes by itself."""
 
-NAMES_IN_A_QUERY = 50
-"""More names than this make a URL too long for some servers; then everything is asked for."""
+NAMES_IN_A_QUERY = 200
+"""More names than this make too long a URL; then everything is asked for."""
 
 SILENCE = 45.0
 """Seconds without so much as a heartbeat after which a stream of events is taken for dead."""

@@ -56,6 +56,8 @@ class FakeFleetd:
     units: dict[str, FakeUnit] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     """Units that fail when they are started."""
+    refused: set[str] = field(default_factory=set)
+    """Units for which no wish is accepted."""
     unplaceable: set[str] = field(default_factory=set)
     settles_after: int = 1
     page_size: int = 100
@@ -116,6 +118,8 @@ class FakeFleetd:
 
     def put(self, name: str, body: dict[str, Any]) -> tuple[int, str]:
         """Make or change a unit: the status, and what is wrong."""
+        if name in self.refused:
+            return 400, f"{name} is refused"
         unit = self.units.get(name)
         options = body.get("options") or []
         if unit is None and not options:
@@ -149,6 +153,9 @@ class FakeFleetd:
 
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle of an answer is no matter."""
 
 
 def _handler_of(fleet: FakeFleetd) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a table of paths, spelt as branches

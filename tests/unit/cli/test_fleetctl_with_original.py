@@ -334,6 +334,19 @@ def test_a_unit_that_waits_for_a_machine_can_be_stopped(fleetctl_there: Fleetctl
     assert fleetd.units["hello.service"].desired == "loaded"
 
 
+@pytest.mark.parametrize("verb", ["load", "start", "stop", "unload", "restart"])
+def test_what_the_api_refuses_is_told_and_the_rest_goes_on(
+    fleetctl_there: Fleetctl, fleetd: FakeFleetd, verb: str
+) -> None:
+    for name in ("a.service", "b.service"):
+        fleetd.add(name, HELLO, "launched")
+    fleetd.refused.add("a.service")
+    result = fleetctl_there(verb, "a", "b")
+    assert result.exit_code == 1
+    assert f"Error: {verb} was refused: a.service is refused\n" in result.stderr
+    assert ("Unit b.service " in result.stdout) == (verb != "restart")
+
+
 def test_a_pattern_stands_for_the_cluster_s_units(fleetctl_there: Fleetctl, fleetd: FakeFleetd) -> None:
     for name, state in (("web@1", "launched"), ("web@2", "launched"), ("web@", "inactive"), ("db", "launched")):
         fleetd.add(f"{name}.service", HELLO, state)
