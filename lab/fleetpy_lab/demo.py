@@ -9,6 +9,7 @@ from fleetpy.client.client import FleetClient
 from fleetpy.errors import FleetError
 from fleetpy.schemas.fleetpy_v1 import Change
 from fleetpy_lab.errors import LabError
+from fleetpy_lab.host import HostStatus
 from fleetpy_lab.hostimage import project_root
 from fleetpy_lab.narrator import Narrator
 
@@ -33,27 +34,40 @@ _UNITS = (
     "monitor.service",
     "hello.service",
 )
+_HOSTS = 3
 _MACHINE_FIELDS = ("--fields", "machine,ip,hostname")
 _RECOVERY = 60.0
 """Seconds within which units of a dead host must run elsewhere; a machine is given up after 10."""
 _PATIENCE = 30.0
+_LAST_LINES = 15
+"""Of each host's journal, when something went wrong."""
 
 
 def run_demo(lab: Lab, *, keep: bool) -> None:
     """Show everything; the lab is removed at the end, unless it was up before or is to be kept. Raises `LabError`."""
     was_up = bool(lab.hosts())
+    narrator = Narrator(project_root())
     try:
-        _Demo(lab).run()
-    except BaseException:
+        _Demo(lab, narrator).run()
+    except BaseException as error:
+        if isinstance(error, FleetError):
+            _show_journals(lab, narrator)
         if not was_up and not keep:
             lab.down()
         raise
-    narrator = Narrator(project_root())
     if keep or was_up:
         narrator.text(_kept(lab))
     else:
         lab.down()
         narrator.text("\nThe lab is removed again. KEEP=1 make demo leaves it up to play with.")
+
+
+def _show_journals(lab: Lab, narrator: Narrator) -> None:
+    for host in lab.hosts():
+        if host.status is HostStatus.RUNNING:
+            narrator.text(f"\nWhat fleet said last on {host.name}:")
+            command = ("journalctl", "--no-pager", "--quiet", f"--lines={_LAST_LINES}", "--unit=fleet-*")
+            narrator.text(lab.exec(host.name, *command).stdout.rstrip())
 
 
 def _kept(lab: Lab) -> str:
@@ -69,14 +83,14 @@ The lab is left up. Some things to try:
 class _Demo:
     """The steps, one after another, on a lab."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, narrator: Narrator) -> None:
         self._lab = lab
-        self._show = Narrator(project_root())
+        self._show = narrator
 
     def run(self) -> None:
         self._show.text(_INTRODUCTION)
-        with self._show.step("Three hosts come up and find each other.", "fleet-lab", "up", "--hosts", "3"):
-            self._lab.up(3)
+        with self._show.step("Three hosts come up and find each other.", "fleet-lab", "up", "--hosts", str(_HOSTS)):
+            self._lab.up(_HOSTS)
         self._clear()
         self._show.command("export", f"FLEETCTL_ENDPOINT={self._lab.endpoint()}")
         self._fleetctl("The cluster, as fleet sees it.", "list-machines", *_MACHINE_FIELDS)
@@ -121,7 +135,7 @@ class _Demo:
             raise LabError("units are not where they should be: fleet broke its own rules")
 
     def _look(self) -> None:
-        self._wait("every unit runs", _PATIENCE, lambda: self._all_active(hosts=3))
+        self._wait_for_all(_PATIENCE)
         self._fleetctl("What runs where: the states are those of each machine's systemd.", "list-units")
         self._fleetctl("What the cluster was asked for, and what became of it.", "list-unit-files")
 
@@ -149,7 +163,7 @@ class _Demo:
             victim,
         ):
             self._lab.revive(victim)
-            self._wait("every unit runs", _RECOVERY, lambda: self._all_active(hosts=3))
+            self._wait_for_all(_RECOVERY)
         self._fleetctl("Three machines again.", "list-units")
 
     def _wait_elsewhere(self, unit: str, gone: str, since: float) -> None:
@@ -190,12 +204,26 @@ class _Demo:
             raise LabError(f"{unit} is on no host of the lab; `fleetctl explain {unit}` says why")
         return names[0]
 
-    def _all_active(self, hosts: int) -> bool:
-        """Whether every unit that is to run does, the global one on as many hosts as there are."""
-        wanted = [unit for unit in self._units().values() if unit.desiredState == "launched"]
-        return all(
-            sum(state.active == "active" for state in unit.states) == (hosts if unit.isGlobal else 1) for unit in wanted
-        )
+    def _wait_for_all(self, timeout: float) -> None:
+        """Wait until every unit that is to run does, the global one on every host."""
+
+        def all_run() -> bool:
+            late = [words for unit in self._units().values() for words in self._short_of(unit)]
+            if late:
+                raise LabError("; ".join(late))
+            return True
+
+        self._wait("every unit runs", timeout, all_run)
+
+    def _short_of(self, unit: UnitStatus) -> list[str]:
+        if unit.desiredState != "launched":
+            return []
+        active = [state for state in unit.states if state.active == "active"]
+        wanted = _HOSTS if unit.isGlobal else 1
+        if len(active) == wanted:
+            return []
+        seen = ", ".join(f"{state.active or 'nothing'} {state.problem}".strip() for state in unit.states) or "nowhere"
+        return [f"{unit.name} runs on {len(active)} of {wanted} ({seen}) {unit.pending}".strip()]
 
     def _clear(self) -> None:
         """Destroy what an earlier demo has left in a lab that was kept."""

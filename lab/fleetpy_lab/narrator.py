@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ from fleetpy_lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_WIDTH = 100
+"""Characters in a line of a sentence."""
 
 
 class Narrator:
@@ -32,7 +36,8 @@ class Narrator:
     def step(self, sentence: str, *command: str) -> Iterator[None]:
         """Say what comes, show the command that does it, and once it is done the seconds that it took."""
         self._steps += 1
-        self._console.print(f"\n{self._steps}. {sentence}", style="bold")
+        heading = textwrap.fill(sentence, _WIDTH, initial_indent=f"{self._steps}. ", subsequent_indent="   ")
+        self._console.print(f"\n{heading}", style="bold")
         self.command(*command)
         began = time.monotonic()
         yield
