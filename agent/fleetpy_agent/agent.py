@@ -140,7 +140,7 @@ class Agent:
             finally:
                 self._publisher.changed()
             held = f"{len(self._ledger.records)} units"
-            self._tell(f"registered; {held}" if self._publisher.ready else f"not registered; {held}")
+            self._tell(f"Registered; {held}" if self._publisher.ready else f"Not registered; {held}")
 
     def states(self) -> Mapping[UnitName, StateRecord]:
         """What there is to say of each unit now."""
@@ -221,7 +221,7 @@ class Agent:
             backoff.reset()
             due = min(self._compared + COMPARISON, self._troubles.until or float("inf"))
             try:
-                async with asyncio.timeout(max(0.0, due - loop.time())):
+                async with asyncio.timeout_at(max(due, loop.time() + TOGETHER)):
                     await self._woken.wait()
                 await asyncio.sleep(TOGETHER)
             except TimeoutError:

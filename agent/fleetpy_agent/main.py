@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from fleetpy import __version__
 from fleetpy.config import DEFAULT_PATH, load_config
+from fleetpy.config.etcd import etcd_settings, keys_of
 from fleetpy.daemon.logs import configure_logging
 from fleetpy.daemon.notify import ServiceManager
 from fleetpy.daemon.run import run_daemon
 from fleetpy.errors import FleetError
-from fleetpy.registry.etcd import EtcdSettings, connect
-from fleetpy.registry.keys import Keys
+from fleetpy.registry.etcd import connect
+from fleetpy.registry.lease import LeaseKeeper
 from fleetpy_agent.agent import Agent
 from fleetpy_agent.files import DiskFiles
-from fleetpy_agent.heart import LoopHeart
 from fleetpy_agent.home import Home
 from fleetpy_agent.identity import describe, read_machine_id
 from fleetpy_agent.session import Session
@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 MACHINE_ID = Path("/etc/machine-id")
 STATE = Path("/run/fleet/agent")
 LINKS = Path("/run/systemd/system")
+
+REBOOT = 2
+"""For how many times its lease's life a machine that was booted anew may find its own registration from before."""
 
 DEPARTURE = 5.0
 """Seconds that ending the registration may take when the host shuts down."""
@@ -64,29 +67,37 @@ async def serve(config: FleetConfig) -> None:
     """Run the agent of this host until cancelled. Raises `ConfigError`."""
     for warning in config.warnings:
         _log.warning("%s", warning)
-    machine = read_machine_id(MACHINE_ID)
-    service = ServiceManager(os.environ)
-    registry, heartbeat = connect(etcd_settings(config)), connect(etcd_settings(config))
-    heart = LoopHeart(heartbeat, config.agent_ttl)
+    machine, settings, service = read_machine_id(MACHINE_ID), etcd_settings(config), ServiceManager(os.environ)
+    registry = connect(settings)
+    home = Home(registry, keys_of(config), machine)
+    keeper = LeaseKeeper(lambda: connect(settings), config.agent_ttl)
     files = DiskFiles(Path(config.units_directory), STATE, LINKS)
-    home = Home(registry, Keys(config.etcd_key_prefix), machine)
-    session = Session(home, files, heart, partial(describe, config, machine))
-    agent = Agent(home, session, DBusSystemd(), files, 2 * config.agent_ttl, service.status)
+    session = Session(home, files, keeper, partial(describe, config, machine))
+    agent = Agent(home, session, DBusSystemd(), files, REBOOT * config.agent_ttl, service.status)
     _log.info("fleet-agent %s on machine %s", __version__, machine)
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (service.feed_watchdog(), heart.run(), agent.run()):
-                group.create_task(work)
-            await agent.connected_once()
-            # Not later: a unit that starts is ordered after this service, and would wait for it.
-            service.ready("connected to systemd; not registered yet")
-    except asyncio.CancelledError:
-        service.stopping()
-        await depart(agent)
-        raise
+            keeping = group.create_task(keeper.run())
+            try:
+                await work(agent, service)
+            except asyncio.CancelledError:
+                service.stopping()
+                await depart(agent)
+                raise
+            finally:
+                keeping.cancel()
     finally:
-        await heartbeat.close()
         await registry.close()
+
+
+async def work(agent: Agent, service: ServiceManager) -> None:
+    """Run the agent until cancelled, and tell systemd so."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(service.feed_watchdog())
+        group.create_task(agent.run())
+        await agent.connected_once()
+        # Not later, when the machine is registered: the services that it starts are ordered after this one.
+        service.ready("Connected to systemd")
 
 
 async def depart(agent: Agent) -> None:
@@ -94,20 +105,5 @@ async def depart(agent: Agent) -> None:
     try:
         async with asyncio.timeout(DEPARTURE):
             await agent.depart()
-    except (FleetError, TimeoutError) as error:
-        _log.warning(
-            "the registration is left to expire: %s", error if isinstance(error, FleetError) else "no answer in time"
-        )
-
-
-def etcd_settings(config: FleetConfig) -> EtcdSettings:
-    """How to reach etcd, as configured."""
-    return EtcdSettings(
-        endpoints=config.etcd_servers,
-        ca_file=config.etcd_cafile,
-        cert_file=config.etcd_certfile,
-        key_file=config.etcd_keyfile,
-        username=config.etcd_username,
-        password=config.etcd_password,
-        request_timeout=config.etcd_request_timeout,
-    )
+    except* (FleetError, TimeoutError) as group:
+        _log.warning("the registration is left to expire: %s", str(group.exceptions[0]) or "no answer in time")

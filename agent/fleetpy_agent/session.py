@@ -26,9 +26,9 @@ from fleetpy.registry.protocol import Absent, Entry, Put, UnchangedSince
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleetpy.registry.lease import LeaseHolder
     from fleetpy.registry.protocol import Guard
     from fleetpy_agent.files import HostFiles
-    from fleetpy_agent.heart import Heart
     from fleetpy_agent.home import Home
 
 _log = logging.getLogger(__name__)
@@ -53,13 +53,13 @@ class Session:
     """This machine's registration; `describe` makes the machine's record for a session id."""
 
     def __init__(
-        self, home: Home, files: HostFiles, heart: Heart, describe: Callable[[SessionID], MachineRecord]
+        self, home: Home, files: HostFiles, holder: LeaseHolder, describe: Callable[[SessionID], MachineRecord]
     ) -> None:
         self._registry = home.registry
         self._machine = home.machine
         self._key = home.key
         self._files = files
-        self._heart = heart
+        self._holder = holder
         self._describe = describe
         self._id = SessionID("")
         self._lease = NO_LEASE
@@ -98,12 +98,12 @@ class Session:
         self._written = None
         saved = self._saved()
         self._id = saved.session if saved is not None else self._id or SessionID(secrets.token_hex(16))
-        held = saved is not None and await self._heart.adopt(saved.lease)
+        held = saved is not None and await self._holder.adopt(saved.lease)
         revision = await self._await_key(patience)
         if saved is not None and held:
             self._lease = saved.lease
         else:
-            self._lease = await self._heart.grant()
+            self._lease = await self._holder.grant()
             new = SavedSession(machine=self._machine, session=self._id, lease=self._lease)
             self._files.write_session(new.encode())
         self._lost.clear()
@@ -131,7 +131,7 @@ class Session:
     async def lost(self) -> None:
         """Wait until the registration does not hold any more."""
         async with asyncio.TaskGroup() as group:
-            beat = group.create_task(self._heart.lost())
+            beat = group.create_task(self._holder.lost())
             told = group.create_task(self._lost.wait())
             await asyncio.wait([beat, told], return_when=asyncio.FIRST_COMPLETED)
             if beat.done():
@@ -142,7 +142,7 @@ class Session:
     async def leave(self) -> None:
         """End the registration at once. Raises `UnavailableError`."""
         self._written = None
-        await self._heart.revoke()
+        await self._holder.revoke()
 
     async def _await_key(self, patience: float) -> Revision:
         """Wait until the machine's key is ours or nobody's."""

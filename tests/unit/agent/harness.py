@@ -7,15 +7,15 @@ import random
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from fleetpy.ids import Epoch, MachineID, SessionID, UnitName, UnitUID
+from fleetpy.ids import Epoch, LeaseID, MachineID, SessionID, UnitName, UnitUID
 from fleetpy.model.records import MachineRecord, PlacementRecord, StateRecord, UnitFileRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.keys import Keys
+from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Delete, Put
+from fleetpy.registry.protocol import Delete, Put, RegistryFullError
 from fleetpy.unit.file import UnitFile
 from fleetpy_agent.agent import Agent
-from fleetpy_agent.heart import LoopHeart
 from fleetpy_agent.home import Home
 from fleetpy_agent.memory_files import MemoryFiles
 from fleetpy_agent.session import Session
@@ -23,7 +23,10 @@ from fleetpy_agent.systemd.memory import MemorySystemd
 from tests.support.faulty import FaultyRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from fleetpy.ids import Revision
+    from fleetpy.registry.protocol import Guard, Write
 
 KEYS = Keys()
 MACHINE = MachineID("a" * 32)
@@ -99,6 +102,15 @@ class Registry:
         """What it has published of one unit."""
         return self.states().get(UnitName(name))
 
+    def register_other(self, session: str, hostname: str, ttl: float) -> LeaseID:
+        """Another host registers under the same id; the lease that its registration hangs on."""
+        lease = self.store.grant(ttl)
+        record = MachineRecord(
+            id=MACHINE, session=SessionID(session), hostname=hostname, public_ip="192.0.2.9", version="1"
+        )
+        self.store.commit([Put(KEYS.machine(MACHINE), record.encode(), lease)])
+        return lease
+
     def machine(self) -> MachineRecord | None:
         """The host's registration."""
         self.store.expire()
@@ -110,13 +122,25 @@ class Registry:
         self._gathered.clear()
 
 
+class Network(FaultyRegistry):
+    """What is between the host and the registry."""
+
+    full = False
+    """The registry takes no writes, as an etcd that is out of space."""
+
+    async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
+        if self.full:
+            raise RegistryFullError("out of space")
+        return await super().commit(writes, guards=guards)
+
+
 class Host:
     """One host. Its files and systemd outlast its agents."""
 
     def __init__(self, registry: Registry, group: asyncio.TaskGroup) -> None:
         self.files = MemoryFiles()
         self.systemd = MemorySystemd(self.files.read)
-        self.network = FaultyRegistry(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
+        self.network = Network(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
         self.told: list[str] = []
         self._group = group
         self._work: list[asyncio.Task[None]] = []
@@ -130,14 +154,14 @@ class Host:
     def start_agent(self, hostname: str = "host") -> None:
         """An agent's process starts."""
         home = Home(self.network, KEYS, MACHINE)
-        heart = LoopHeart(self.network, TTL)
+        keeper = Renewer(self.network, TTL, asyncio.get_running_loop().time)
 
         def describe(session: SessionID) -> MachineRecord:
             return MachineRecord(id=MACHINE, session=session, hostname=hostname, public_ip="192.0.2.1", version="1")
 
-        session = Session(home, self.files, heart, describe)
+        session = Session(home, self.files, keeper, describe)
         self._agent = Agent(home, session, self.systemd, self.files, TTL, self.told.append)
-        self._work = [self._group.create_task(self._agent.run()), self._group.create_task(heart.run())]
+        self._work = [self._group.create_task(self._agent.run()), self._group.create_task(keeper.run())]
 
     async def kill_agent(self) -> None:
         """It ends, at whatever point it is."""
@@ -145,6 +169,15 @@ class Host:
             task.cancel()
         await asyncio.wait(self._work)
         self.systemd.detach()
+
+    async def stop_agent(self) -> None:
+        """It is asked to end, as by SIGTERM."""
+        working, keeping = self._work
+        working.cancel()
+        await asyncio.wait([working])
+        await self.agent.depart()
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
     async def restart_agent(self) -> None:
         """It ends, and another one starts."""
