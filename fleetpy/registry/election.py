@@ -1,0 +1,149 @@
+"""Electing a leader: whoever creates the key leads while the key, and the lease that it hangs on, lasts.
+
+A candidate writes the key only if it is absent; if it is not, it watches the key until it is removed. Nobody polls. The
+leader's every write is to be guarded by `Leadership.guard`, since nothing else keeps one that was deposed from writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fleetpy.errors import LostRaceError, UnavailableError
+from fleetpy.ids import NO_LEASE, Revision
+from fleetpy.model.records import LeaderRecord
+from fleetpy.registry.backoff import Backoff
+from fleetpy.registry.protocol import (
+    Absent,
+    CreatedAt,
+    Delete,
+    Deleted,
+    Entry,
+    GuardFailedError,
+    LeaseGoneError,
+    Put,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fleetpy.registry.lease import LeaseHolder
+    from fleetpy.registry.protocol import Registry
+
+_log = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""The most seconds between looks at the lease's deadline, which lies on a clock that can jump when the host wakes."""
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Election:
+    """One candidate for one key; `holder` holds the lease that it leads by, and is run by somebody else."""
+
+    def __init__(
+        self, registry: Registry, key: str, holder: LeaseHolder, wall_clock: Callable[[], datetime] = _wall_clock
+    ) -> None:
+        self._registry = registry
+        self._key = key
+        self._holder = holder
+        self._wall_clock = wall_clock
+
+    async def campaign(self, identity: str) -> Leadership:
+        """Wait until elected. What goes wrong on the way is logged and tried again."""
+        backoff = Backoff()
+        while True:
+            try:
+                outcome = await self._stand(identity)
+                if isinstance(outcome, Leadership):
+                    return outcome
+                if outcome is not None:
+                    _log.debug("%s waits for %s to be given up", identity, self._key)
+                    await _removal(self._registry, outcome)
+            except (UnavailableError, LostRaceError) as error:
+                level = logging.DEBUG if backoff.failures else logging.WARNING
+                _log.log(level, "%s cannot stand for election and tries again: %s", identity, error)
+                await backoff.wait()
+            else:
+                backoff.reset()
+
+    async def _stand(self, identity: str) -> Leadership | Entry | None:
+        """Take the key if it is free. Leadership, or the key as somebody else holds it; None if it is free again."""
+        lease = self._holder.status.lease
+        if lease == NO_LEASE:
+            lease = await self._holder.grant()
+        value = LeaderRecord(identity=identity, since=self._wall_clock()).encode()
+        try:
+            await self._registry.commit([Put(self._key, value, lease)], guards=[Absent(self._key)])
+        except GuardFailedError:
+            pass  # Held by another, or by us: the answer to an earlier try may have been lost.
+        except LeaseGoneError:
+            await self._holder.grant()
+            raise
+        leader = await self._registry.get(self._key)
+        if leader is not None and leader.lease == lease:
+            return Leadership(self._registry, self._holder, leader)
+        return leader
+
+
+class Leadership:
+    """A term of leadership; `entry` is the leader's key as it was when the term began."""
+
+    def __init__(self, registry: Registry, holder: LeaseHolder, entry: Entry) -> None:
+        self.entry = entry
+        self._registry = registry
+        self._holder = holder
+
+    @property
+    def guard(self) -> CreatedAt:
+        """What holds only during this term."""
+        return CreatedAt(self.entry.key, self.entry.create_revision)
+
+    async def lost(self) -> str:
+        """Wait until the term is over: the key is gone or another's, or the lease may have run out. Says which."""
+        async with asyncio.TaskGroup() as group:
+            ends = [group.create_task(self._key_lost()), group.create_task(self._lease_lost())]
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+        return done.pop().result()
+
+    async def resign(self) -> None:
+        """Give the key up, for the next one to lead at once; the lease is left. Raises `UnavailableError`."""
+        with contextlib.suppress(LostRaceError):  # It was lost already.
+            await self._registry.commit([Delete(self.entry.key)], guards=[self.guard])
+
+    async def _lease_lost(self) -> str:
+        while (status := self._holder.status).lease == self.entry.lease:
+            left = status.deadline - self._holder.now()
+            if left <= 0:
+                return "the lease could not be renewed in time"
+            await asyncio.sleep(min(left, LOOK))
+        return "the lease has expired"
+
+    async def _key_lost(self) -> str:
+        backoff = Backoff()
+        while True:
+            try:
+                leader = await self._registry.get(self.entry.key)
+                if leader is None or leader.create_revision != self.entry.create_revision:
+                    return "the leader's key is gone, or another's"
+                backoff.reset()
+                await _removal(self._registry, leader)
+            except (UnavailableError, LostRaceError):
+                # The lease's deadline tells when that has lasted too long.
+                await backoff.wait()
+
+
+async def _removal(registry: Registry, entry: Entry) -> None:
+    """Wait until a key is removed. Raises `LostRaceError` or `UnavailableError`: then look again."""
+    async with aclosing(registry.watch(entry.key, start=Revision(entry.mod_revision + 1))) as watch:
+        async for batch in watch:
+            if any(isinstance(event, Deleted) and event.key == entry.key for event in batch.events):
+                return
