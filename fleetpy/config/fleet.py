@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = Path("/etc/fleet/fleet.conf")
 ENVIRONMENT_PREFIX = "FLEET_"
 
+_LEASE_PART = 0.8
 _SHORTEST_TTL = 2.0
 """Seconds; etcd's leases are whole seconds, and three heartbeats must fit into one."""
 
@@ -64,6 +65,11 @@ class FleetConfig:
     """Let the API listen without TLS on TCP addresses other than loopback: whoever reaches it is root on every host."""
     warnings: tuple[str, ...] = ()
     """What the daemons are to log once about the configuration."""
+
+    @property
+    def agent_lease(self) -> float:
+        """How long a machine's lease lasts: a fifth less than `agent_ttl` (docs/adr/0006-lease-and-ttl.md)."""
+        return max(self.agent_ttl * _LEASE_PART, _SHORTEST_TTL)
 
 
 def _text(value: str, _origin: str) -> str:

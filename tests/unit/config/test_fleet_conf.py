@@ -131,3 +131,8 @@ def test_truth_has_several_spellings() -> None:
 
 def test_metadata_keeps_an_equals_sign_in_a_value() -> None:
     assert metadata("a=b=c,,d=", "here") == {"a": "b=c", "d": ""}
+
+
+def test_a_machines_lease_is_a_fifth_shorter_than_its_time_to_live_but_never_too_short_for_etcd() -> None:
+    assert config_of("agent_ttl=10s").agent_lease == 8.0
+    assert config_of("agent_ttl=2s").agent_lease == 2.0
