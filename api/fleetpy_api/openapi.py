@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fleetpy.schemas.fleetpy_v1 import ChangeResults, Event, Explanation, Health, MachineStatusList, UnitStatusPage
 from fleetpy.schemas.v1 import ErrorResponse, MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import adapter
+from fleetpy_api.patches import MAX_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,24 +34,27 @@ _ANSWERS = (
 
 _REFERENCE = "#/components/schemas/{model}"
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
+_PATH_OF_KEY = {"type": "string", "pattern": r"^/[^/]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"}
 _PATCH = {
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["op", "path"],
-                    "properties": {
-                        "op": {"type": "string", "enum": ["add", "replace", "remove"]},
-                        "path": {"type": "string", "pattern": r"^/[^/]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"},
-                        "value": {"type": "string", "minLength": 1, "maxLength": 4096},
-                    },
+    "type": "array",
+    "items": {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": ["op", "path", "value"],
+                "properties": {
+                    "op": {"type": "string", "enum": ["add", "replace"]},
+                    "path": _PATH_OF_KEY,
+                    "value": {"type": "string", "minLength": 1, "maxLength": MAX_VALUE},
                 },
-            }
-        }
+            },
+            {
+                "type": "object",
+                "required": ["op", "path"],
+                "properties": {"op": {"type": "string", "enum": ["remove"]}, "path": _PATH_OF_KEY},
+            },
+        ]
     },
-    "required": True,
 }
 
 
@@ -79,5 +83,8 @@ def _put_right(document: dict[str, Any]) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[entity.__name__] = schema
     # Its body is read without FastAPI.
-    document["paths"]["/fleet/v1/machines"]["patch"]["requestBody"] = _PATCH
+    document["paths"]["/fleet/v1/machines"]["patch"]["requestBody"] = {
+        "content": {"application/json": {"schema": _PATCH}},
+        "required": True,
+    }
     return document
