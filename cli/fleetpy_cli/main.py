@@ -13,6 +13,8 @@ A command's module is imported when that command runs, and no other.
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -27,6 +29,9 @@ from fleetpy_cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COLLECT_AFTER = 100_000
+"""How many objects more than before there are when garbage is looked for: imports and long lists make none."""
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
@@ -178,5 +183,19 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> NoReturn:
-    """The program."""
-    cli.main()
+    """The program.
+
+    It ends without having Python take itself apart, which would take as long as a short command's own work.
+    """
+    gc.set_threshold(COLLECT_AFTER)
+    code = 1
+    try:
+        cli.main()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = 1
+    os._exit(code)

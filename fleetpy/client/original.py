@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from fleetpy.client.errors import ApiRefusedError, UnreadableAnswerError
 from fleetpy.client.wire import encode
-from fleetpy.errors import UserError
 from fleetpy.schemas.fleetpy_v1 import (
     Change,
     ChangeResult,
@@ -19,14 +18,10 @@ from fleetpy.schemas.fleetpy_v1 import (
     Event,
     MachineStatus,
     MachineStatusList,
-    MachineUnitState,
     UnitStatus,
     UnitStatusPage,
 )
 from fleetpy.schemas.v1 import MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
-from fleetpy.unit.file import UnitFile, UnitOption
-from fleetpy.unit.name import parse_unit_name
-from fleetpy.unit.requirements import read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -73,12 +68,14 @@ class OriginalApi:
 
     def units(self, names: Collection[str] | None = None) -> UnitStatusPage:
         """The units of these names, or all of them, put together from their entities and states."""
+        from fleetpy.client.composed import compose_status  # noqa: PLC0415 - with our own API nobody needs it
+
         states: dict[str, list[UnitStateEntity]] = defaultdict(list)
         for state in self.states():
             states[state.name].append(state)
         wanted = [unit for unit in self.entities() if names is None or unit.name in names]
         return UnitStatusPage(
-            0, [_status(unit, states[unit.name]) for unit in sorted(wanted, key=lambda unit: unit.name)]
+            0, [compose_status(unit, states[unit.name]) for unit in sorted(wanted, key=lambda unit: unit.name)]
         )
 
     def machines(self) -> MachineStatusList:
@@ -172,39 +169,3 @@ def _differences(
 
 def _unit(name: str) -> str:
     return f"{BASE}/units/{quote(name, safe='')}"
-
-
-def _status(unit: UnitEntity, states: list[UnitStateEntity]) -> UnitStatus:
-    file = UnitFile(tuple(UnitOption(option.section, option.name, option.value) for option in unit.options))
-    is_nowhere = unit.desiredState != "inactive" and not unit.machineID and not states
-    is_global = _is_global(unit.name, file)
-    return UnitStatus(
-        name=unit.name,
-        uid=0,
-        hash=file.hash,
-        desiredState=unit.desiredState,
-        currentState=unit.currentState,
-        isGlobal=is_global,
-        machineID=unit.machineID,
-        description=file.description,
-        pending="it is on no machine yet" if is_nowhere and not is_global else "",
-        states=[
-            MachineUnitState(
-                machineID=state.machineID,
-                hash=state.hash,
-                goal=unit.currentState,
-                load=state.systemdLoadState,
-                active=state.systemdActiveState,
-                sub=state.systemdSubState,
-            )
-            for state in states
-        ],
-    )
-
-
-def _is_global(name: str, file: UnitFile) -> bool:
-    """Whether it runs everywhere. An original fleetd may hold units that fleetpy would refuse: those do not."""
-    try:
-        return read_requirements(parse_unit_name(name), file).is_global
-    except UserError:
-        return False

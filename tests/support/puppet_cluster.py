@@ -180,7 +180,7 @@ class PuppetCluster:
 
     async def _play(self) -> None:
         registry = MemoryRegistry(self.store)
-        page = await registry.page(KEYS.units)
+        page = await registry.page(KEYS.units, limit=100_000)
         for entry in page.entries:
             self.play(entry)
         async for batch in registry.watch(KEYS.units, start=page.revision + 1):  # type: ignore[arg-type]

@@ -188,4 +188,4 @@ def test_commands_import_only_what_they_use(tmp_path: Path) -> None:
     assert not imported("version") & heavy
     assert not imported("help") & heavy
     with FakeFleetd().serving(tmp_path / "fleet.sock") as endpoint:
-        assert imported("list-machines", "--endpoint", endpoint) & heavy == {"httpx", "fleetpy.unit.file"}
+        assert imported("list-machines", "--endpoint", endpoint) & heavy == {"httpx"}
