@@ -6,7 +6,6 @@ a whole TTL to turn up; a new leader of etcd gives every lease its whole TTL aga
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.hosts import HOSTS, count_running, destroy_units, fresh_lab, start_units
 from benchmarks.report import Column, Report, Table, Target
+from benchmarks.roles import etcd_leader, move_etcd_leader, scheduler_leader
 from benchmarks.timeline import KEYS, Timeline, lost, placed, running
 from fleetpy.config import FleetConfig
-from fleetpy.model.records import LeaderRecord
 from fleetpy_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -114,41 +113,13 @@ def _wait_for(timeline: Timeline, units: int) -> None:
 
 
 def _find_victim(lab: Lab, role: Role) -> str:
-    """A host that leads that and nothing else; etcd is told to change its leader where one leads both."""
-    scheduler, etcd = _scheduler(lab), _etcd(lab)
-    if role is Role.SCHEDULER:
-        if etcd == scheduler:
-            _move_etcd(lab, etcd, next(host for host in HOSTS if host != scheduler))
-        return scheduler
-    if role is Role.ETCD:
-        if etcd == scheduler:
-            _move_etcd(lab, etcd, next(host for host in HOSTS if host != scheduler))
-        return _etcd(lab)
-    return next(host for host in HOSTS if host not in {scheduler, etcd})
-
-
-def _scheduler(lab: Lab) -> str:
-    told = lab.exec(HOSTS[0], "etcdctl", "get", KEYS.leader, "--print-value-only", check=True).stdout
-    return LeaderRecord.decode(told.encode()).identity.partition("/")[0]
-
-
-def _etcd(lab: Lab) -> str:
-    return next(host for host, (member, leader) in _members(lab).items() if member == leader)
-
-
-def _members(lab: Lab) -> dict[str, tuple[int, int]]:
-    """For each host its member's id, and the leader's as that member knows it."""
-    found: dict[str, tuple[int, int]] = {}
-    for host in HOSTS:
-        told = lab.exec(host, "etcdctl", "endpoint", "status", "--write-out=json", check=True).stdout
-        status = json.loads(told)[0]["Status"]
-        found[host] = (status["header"]["member_id"], status["leader"])
-    return found
-
-
-def _move_etcd(lab: Lab, leader: str, to: str) -> None:
-    lab.exec(leader, "etcdctl", "move-leader", f"{_members(lab)[to][0]:x}", check=True)
-    lab.wait_until(lambda: _etcd(lab) == to, _PATIENCE, f"etcd is led by {to}")
+    """A host that leads that and nothing else; etcd is told to change its leader where one host leads both."""
+    scheduler = scheduler_leader(lab)
+    if role is not Role.NOTHING and etcd_leader(lab) == scheduler:
+        move_etcd_leader(lab, next(host for host in HOSTS if host != scheduler))
+    etcd = etcd_leader(lab)
+    neither = next(host for host in HOSTS if host not in {scheduler, etcd})
+    return {Role.SCHEDULER: scheduler, Role.ETCD: etcd, Role.NOTHING: neither}[role]
 
 
 def _keys(lab: Lab, host: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.hosts import ENTRY, HOSTS, destroy_units, fresh_lab, start_units, timed_on
 from benchmarks.report import Column, Report, Table, Target
+from benchmarks.roles import etcd_leader, scheduler_leader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,13 +41,15 @@ def run(options: Options) -> Report:
     tables: list[Table] = []
     targets: list[Target] = []
     with fresh_lab() as lab:
+        tables.append(_etcd_alone(lab, window))
         for count in sizes:
             start_units(lab, count)
             for host in HOSTS:
                 lab.fleetctl("list-machines", host=host)  # so that the API runs on every host
             time.sleep(SETTLE)
             rows = _measure(lab, window)
-            tables += (_usage_table(rows, count, window), _api_table(lab, count))
+            title = f"{count:,} units on three hosts, nothing happens for {window:g} s"
+            tables += (_usage_table(rows, title), _api_table(lab, count))
             targets += _targets(rows, count)
             destroy_units(lab)
     note = "wake-ups are the times that a thread went to sleep; memory is resident (VmRSS), 1 MB = 1,000,000 bytes"
@@ -57,12 +60,25 @@ def _measure(lab: Lab, window: float) -> list[dict[str, Cell]]:
     before = {host: _sample(lab, host) for host in HOSTS}
     time.sleep(window)
     after = {host: _sample(lab, host) for host in HOSTS}
+    leaders = {("etcd", etcd_leader(lab)), (SCHEDULER, scheduler_leader(lab))}
     return [
-        {"host": host, **row}
+        {"host": host, "leads": "leads" if (service, host) in leaders else "", **row}
         for service in _SERVICES
         for host in HOSTS
         for row in _row(service, before[host], after[host])
     ]
+
+
+def _etcd_alone(lab: Lab, window: float) -> Table:
+    """What etcd uses with nobody to ask it anything."""
+    for host in HOSTS:
+        lab.exec(host, "systemctl", "stop", "fleet.target", check=True)
+    time.sleep(SETTLE)
+    rows = _measure(lab, window)
+    for host in HOSTS:
+        lab.exec(host, "systemctl", "start", "fleet.target", check=True)
+    lab.restore()
+    return _usage_table(rows, f"Without any of fleetpy's daemons, for {window:g} s")
 
 
 def _sample(lab: Lab, host: str) -> Mapping[str, Any]:
@@ -87,16 +103,17 @@ def _row(service: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
     }
 
 
-def _usage_table(rows: Sequence[Mapping[str, Cell]], count: int, window: float) -> Table:
+def _usage_table(rows: Sequence[Mapping[str, Cell]], title: str) -> Table:
     columns = [
         Column("service", "process"),
         Column("host", "host"),
+        Column("leads", ""),
         Column("cpu", "% of a core", ".2f"),
         Column("sleeps", "wake-ups/s", ".1f"),
         Column("rss", "memory MB", ".1f"),
         Column("threads", "threads"),
     ]
-    return Table(f"{count:,} units on three hosts, nothing happens for {window:g} s", columns, rows)
+    return Table(title, columns, rows)
 
 
 def _api_table(lab: Lab, count: int) -> Table:
