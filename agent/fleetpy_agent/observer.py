@@ -85,7 +85,7 @@ class Observer:
             self._woken.clear()
             self._begun += 1
             try:
-                await self._look(self._signalled.keys() & self._watched)
+                await self._look(())
             except SystemdAwayError as error:
                 _log.debug("not looked at systemd: %s", error)  # All of it is looked at when it is back.
             self._done = self._begun
@@ -104,10 +104,12 @@ class Observer:
         """See `Listener.connected`: whoever takes turns refreshes."""
 
     async def _look(self, names: Collection[UnitName]) -> None:
-        if not names:
-            return
+        """Look at these units, and at those signalled about since the last look."""
         async with self._looking:
             signalled, self._signalled = self._signalled, {}
+            names = self._watched.intersection((*names, *signalled))
+            if not names:
+                return
             statuses = await self._systemd.statuses(names)
             seen = {name: status for name, status in statuses.items() if name in self._watched}
             changed = {name: status for name, status in seen.items() if not self._is_known(name, status)}

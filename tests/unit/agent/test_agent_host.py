@@ -364,6 +364,19 @@ async def test_what_was_missed_is_found_by_comparing() -> None:
         assert state.active == "failed"
 
 
+async def test_no_change_is_missed_while_systemd_is_slow_to_answer() -> None:
+    async with one_host() as (registry, host):
+        host.systemd.latency = 0.3
+        names = [UnitName(f"u{number:02}.service") for number in range(40)]
+        for number, name in enumerate(names):
+            host.systemd.behaviours[name] = Behaviour(start=0.07 * number)
+            registry.place(name)
+        host.start_agent()
+        await until(lambda: len(host.systemd.running()) == 40)
+        await settled(6.0)
+        assert {state.active for state in registry.states().values()} == {"active"}
+
+
 async def test_an_idle_agent_asks_systemd_once_a_minute() -> None:
     async with one_host() as (registry, host):
         registry.place(WEB)
