@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 LOOK = 0.5
 """The most seconds between looks at the lease's deadline, which lies on a clock that can jump when the host wakes."""
 
+INSTANT = 0.001
+"""Seconds. A deadline this near is taken for reached: waiting for less is not worth it, and clocks are not so exact."""
+
 
 def _wall_clock() -> datetime:
     return datetime.now(UTC)
@@ -122,7 +125,7 @@ class Leadership:
     async def _lease_lost(self) -> str:
         while (status := self._holder.status).lease == self.entry.lease:
             left = status.deadline - self._holder.now()
-            if left <= 0:
+            if left < INSTANT:
                 return "the lease could not be renewed in time"
             await asyncio.sleep(min(left, LOOK))
         return "the lease has expired"
