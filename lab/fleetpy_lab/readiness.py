@@ -37,8 +37,9 @@ def wait_for_services(inventory: Inventory, hosts: Sequence[Host], timeout: floa
     def all_up() -> bool:
         for host in hosts:
             if states.get(host.name) not in _UP:
-                states[host.name] = _system_state(inventory, host)
-                progress.detail(f"{host.name} is {states[host.name]}")
+                progress.detail(host.name)
+                # Letting systemd wait leaves the processors to what is starting.
+                states[host.name] = _system_state(inventory, host, "--wait")
         return all(states[host.name] in _UP for host in hosts)
 
     try:
@@ -52,11 +53,11 @@ def wait_for_services(inventory: Inventory, hosts: Sequence[Host], timeout: floa
             progress.say(f"{host.name} is up, but failed: {_listed(inventory, host, 'list-units', '--failed')}")
 
 
-def _system_state(inventory: Inventory, host: Host) -> str:
+def _system_state(inventory: Inventory, host: Host, *options: str) -> str:
     if inventory.host(host.name).status is HostStatus.DEAD:
         words = inventory.container(host).logs(tail=5).decode(errors="replace").strip()
         raise HostDiedError(f"{host.name} died while it booted; its last words: {words or 'none'}")
-    command = ["systemctl", "is-system-running"]
+    command = ["systemctl", "is-system-running", *options]
     return run_on(inventory.client, host, command, timeout=_QUESTION_TIMEOUT).stdout.strip()
 
 
