@@ -86,21 +86,24 @@ class _Transaction:
     def jobs(self) -> list[_Job]:
         return [one.job for one in self.decided]
 
-    def fits(self, writes: Sequence[Write], size: int) -> bool:
-        if not self.decided:
-            return True
-        new = sum(write.key not in self.writes for write in writes)
-        return (
+    def fits(self, writes: Sequence[Write]) -> bool:
+        """Whether these writes can go with the others; a unit file that is there already costs nothing."""
+        new = self._new(writes)
+        return not self.decided or (
             len(self.guards) < MAX_OPERATIONS
-            and len(self.writes) + new <= MAX_OPERATIONS
-            and self.bytes + size <= MAX_BYTES
+            and len(self.writes) + len(new) <= MAX_OPERATIONS
+            and self.bytes + sum(map(_size, new)) <= MAX_BYTES
         )
 
-    def add(self, decided: _Decided, guard: Guard, writes: Sequence[Write], size: int) -> None:
+    def add(self, decided: _Decided, guard: Guard, writes: Sequence[Write]) -> None:
+        new = self._new(writes)
         self.decided.append(decided)
         self.guards[guard.key] = guard
-        self.writes.update((write.key, write) for write in writes)
-        self.bytes += size
+        self.writes.update((write.key, write) for write in new)
+        self.bytes += sum(map(_size, new))
+
+    def _new(self, writes: Sequence[Write]) -> list[Write]:
+        return [write for write in writes if write.key not in self.writes]
 
 
 @dataclass(slots=True)
@@ -172,16 +175,15 @@ class UnitWriter:
         together = _Transaction()
         for one in decided:
             guard, writes = self._operations(one)
-            size = sum(len(write.key) + (len(write.value) if isinstance(write, Put) else 0) for write in writes)
             if one.job.attempts > TOGETHER_ATTEMPTS:
                 alone = _Transaction()
-                alone.add(one, guard, writes, size)
+                alone.add(one, guard, writes)
                 yield alone
                 continue
-            if not together.fits(writes, size):
+            if not together.fits(writes):
                 yield together
                 together = _Transaction()
-            together.add(one, guard, writes, size)
+            together.add(one, guard, writes)
         if together.decided:
             yield together
 
@@ -229,6 +231,10 @@ class UnitWriter:
             else:
                 words = f"unit {one.job.wish.name.full} is being changed by others all the time; try again"
                 batch.decisions[one.job.index] = refused(HTTPStatus.SERVICE_UNAVAILABLE, words)
+
+
+def _size(write: Write) -> int:
+    return len(write.key) + (len(write.value) if isinstance(write, Put) else 0)
 
 
 def _guard(key: str, known: Known | None) -> Guard:
