@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fleetpy_cli.cluster import connect
-from fleetpy_cli.legend import machine_id_legend, machine_legend
+from fleetpy_cli.legend import machine_id_legend, machine_legend, waiting_sentences
 from fleetpy_cli.options import FleetCommand
 from fleetpy_cli.tables import FORMS, NOTHING, Column, Form, Listing
 
@@ -179,9 +179,8 @@ def list_unit_files(session: Session, form: str, fields: str | None, *, no_legen
         units = client.units().units
     UNIT_FILES.show(session.output, shape, [_UnitFileRow(unit, addresses.get(unit.machineID, "")) for unit in units])
     if form == "table" and session.output.terminal:
-        for unit in units:
-            if unit.pending:
-                session.output.note(f"Unit {unit.name} waits: {unit.pending}")
+        for sentence in waiting_sentences((unit.name, unit.pending) for unit in units):
+            session.output.note(sentence)
     return 0
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from fleetpy_cli.spinner import Spinner
 
 MANY = 2
 """From so many units on, waiting for them shows its progress."""
@@ -25,6 +27,7 @@ class Output:
     def __init__(self, *, terminal: bool | None = None) -> None:
         self._terminal = terminal
         self._colour = False if os.environ.get("NO_COLOR") else terminal
+        self._spinner: Spinner | None = None
 
     @property
     def terminal(self) -> bool:
@@ -33,23 +36,23 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line of the result."""
-        click.echo(text, color=self._colour)
+        self._write(f"{text}\n")
 
     def text(self, text: str) -> None:
         """Text of the result, without a line break of ours."""
-        click.echo(text, nl=False, color=self._colour)
+        self._write(text)
 
     def note(self, text: str) -> None:
         """A line for the person, not for a script."""
-        click.echo(text, err=True, color=self._colour)
+        self._write(f"{text}\n", err=True)
 
     def warn(self, text: str) -> None:
         """A line about what may not be what was meant."""
-        click.echo(f"{click.style('WARNING:', fg='yellow')} {text}", err=True, color=self._colour)
+        self.note(f"{click.style('WARNING:', fg='yellow')} {text}")
 
     def error(self, text: str) -> None:
         """A line about what did not happen, and why."""
-        click.echo(f"{click.style('Error:', fg='red')} {text}", err=True, color=self._colour)
+        self.note(f"{click.style('Error:', fg='red')} {text}")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -57,7 +60,15 @@ class Output:
         if total < MANY or not self.terminal:
             yield lambda _done: None
             return
-        from fleetpy_cli.spinner import spinner  # noqa: PLC0415 - rich takes long to import, and most runs need none
+        from fleetpy_cli.spinner import Spinner  # noqa: PLC0415 - rich takes long to import, and most runs need none
 
-        with spinner(what, total) as show:
-            yield show
+        with Spinner(what, total) as spinner:
+            self._spinner = spinner
+            try:
+                yield spinner.show
+            finally:
+                self._spinner = None
+
+    def _write(self, text: str, *, err: bool = False) -> None:
+        with self._spinner.aside() if self._spinner is not None else nullcontext():
+            click.echo(text, nl=False, err=err, color=self._colour)

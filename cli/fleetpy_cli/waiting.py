@@ -8,9 +8,11 @@ most units are placed in less time than it takes to read that they are not place
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from fleetpy.client.errors import ApiUnreachableError
 from fleetpy.client.feed import EventFeed, Interrupted
+from fleetpy.errors import UnavailableError
 from fleetpy_cli import goals
 from fleetpy_cli.clock import Clock
 from fleetpy_cli.goals import Goal, Outcome
@@ -20,8 +22,9 @@ from fleetpy_cli.watch import Arrival, Watch
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from fleetpy.client.client import FleetClient
+    from fleetpy.client.cluster_api import EventSource
     from fleetpy.schemas.fleetpy_v1 import UnitStatus
+    from fleetpy.schemas.v1 import UnitStateEntity
     from fleetpy_cli.output import Output
 
 GAVE_UP = 124
@@ -56,13 +59,29 @@ class Result:
         self.outstanding += other.outstanding
 
 
+class Observed(Protocol):
+    """What waiting needs of a client."""
+
+    def events(self, names: Collection[str], after: int = 0) -> EventSource:
+        """See `FleetClient.events`."""
+        ...
+
+    def states(self) -> list[UnitStateEntity]:
+        """See `FleetClient.states`."""
+        ...
+
+    def states_of(self, name: str) -> list[UnitStateEntity]:
+        """See `FleetClient.states_of`."""
+        ...
+
+
 class Waiter:
     """Waits with one client, and says what it sees.
 
     `attempts` is how many times `ATTEMPT_SECONDS` it waits at the most; 0 means for ever.
     """
 
-    def __init__(self, client: FleetClient, output: Output, attempts: int) -> None:
+    def __init__(self, client: Observed, output: Output, attempts: int) -> None:
         self._client = client
         self._output = output
         self._attempts = attempts
@@ -131,7 +150,13 @@ class Waiter:
     def _take(self, feed: EventFeed, watch: Watch, patience: float) -> list[Arrival]:
         """Learn what has come; the API's being away is told once, however often it is tried again."""
         arrivals: list[Arrival] = []
-        for item in feed.take(patience):
+        try:
+            items = feed.take(patience)
+        except UnavailableError as error:
+            raise ApiUnreachableError(
+                f"{error}; what was asked of the cluster stands, and goes on unwatched"
+            ) from error
+        for item in items:
             if isinstance(item, Interrupted) and not self._interrupted:
                 self._output.note(f"{item.error}; trying again")
             self._interrupted = isinstance(item, Interrupted)

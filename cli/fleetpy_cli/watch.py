@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy.client.feed import Began, Interrupted
 from fleetpy_cli.goals import Outcome, Verdict, down_since
+from fleetpy_cli.legend import waiting_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from fleetpy.client.feed import Item
     from fleetpy.schemas.fleetpy_v1 import Event, MachineStatus, UnitStatus
     from fleetpy_cli.goals import Goal
-
-NAMED = 3
-"""How many of the units that wait for the same reason are named."""
 
 _UNDER_WAY = frozenset({Outcome.WAITS, Outcome.SETTLING})
 
@@ -78,17 +75,16 @@ class Watch:
 
     def news(self) -> list[str]:
         """Why units wait, as sentences; only what was not told before."""
-        names_by_reason: dict[str, list[str]] = defaultdict(list)
         if not self._synced:
             return []
+        fresh: list[tuple[str, str]] = []
         for name, goal in self._goals.items():
             verdict = goal(self._units.get(name))
             reason = verdict.words if verdict.outcome is Outcome.WAITS else ""
             if reason != self._told.get(name, ""):
                 self._told[name] = reason
-                if reason:
-                    names_by_reason[reason].append(name)
-        return [f"{_name_some(names)}: {reason}" for reason, names in names_by_reason.items()]
+                fresh.append((name, reason))
+        return waiting_sentences(fresh)
 
     def _learn(self, event: Event) -> None:
         if event.unit is not None:
@@ -136,11 +132,3 @@ class Watch:
 
 def _unit_of(event: Event) -> str:
     return event.unit.name if event.unit is not None else event.name
-
-
-def _name_some(names: list[str]) -> str:
-    if len(names) == 1:
-        return f"Unit {names[0]} waits"
-    rest = len(names) - NAMED
-    named = ", ".join(names[:NAMED])
-    return f"Units {named} and {rest} more wait" if rest > 0 else f"Units {named} wait"
