@@ -117,7 +117,10 @@ def _restart_one(client: FleetClient, output: Output, unit: UnitStatus, attempts
     launch = Change(unit.name, desiredState="launched")
     if client.can_restart:
         steps = [(Change(unit.name, action="restart"), goals.launched)]
-    elif unit.isGlobal or unit.desiredState == "loaded":
+    elif unit.isGlobal:
+        output.error(f"an original fleetd cannot restart global unit {unit.name}; stop it, and start it")
+        return Result(failed=[unit.name])
+    elif unit.desiredState == "loaded":
         steps = [(launch, goals.launched)]
     else:
         steps = [(Change(unit.name, desiredState="loaded"), goals.stopped), (launch, goals.launched)]

@@ -31,7 +31,7 @@ def unit_legend(name: str, state: str, machine: str, address: str) -> str:
 
 
 def waiting_sentences(reasons: Iterable[tuple[str, str]]) -> list[str]:
-    """Which units wait, and why, from pairs of a name and a reason (empty for a unit that does not): one for a reason."""
+    """A sentence for each reason, from pairs of a unit's name and its reason, which is empty if it does not wait."""
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in reasons:
         if reason:

@@ -131,6 +131,7 @@ def test_a_global_unit_is_only_triggered(fleet: Fleetctl, here: Path) -> None:
     assert fleet("start", "everywhere").stdout == (
         "Unit everywhere.service inactive\nTriggered global unit everywhere.service start\n"
     )
+    assert fleet("restart", "everywhere").stdout == "Triggered global unit everywhere.service restart\n"
     assert fleet("list-units", "--fields", "unit,machine", "--no-legend").stdout == (
         "everywhere.service\t113f16a7.../172.18.0.3\neverywhere.service\t85c0c595.../172.18.0.4\n"
     )

@@ -309,7 +309,16 @@ def test_no_block_only_asks(fleetctl_there: Fleetctl, fleetd: FakeFleetd, verb: 
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{line}\n", "")
 
 
-@pytest.mark.parametrize("verb", ["stop", "unload", "restart"])
+def test_an_original_fleetd_cannot_restart_a_global_unit(fleetctl_there: Fleetctl, fleetd: FakeFleetd) -> None:
+    fleetd.add("everywhere.service", EVERYWHERE, "launched")
+    result = fleetctl_there("restart", "everywhere.service")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: an original fleetd cannot restart global unit everywhere.service; stop it, and start it\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["stop", "unload"])
 def test_a_global_unit_is_only_triggered(fleetctl_there: Fleetctl, fleetd: FakeFleetd, verb: str) -> None:
     fleetd.add("everywhere.service", EVERYWHERE, "launched")
     result = fleetctl_there(verb, "everywhere.service")

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetpy.client.errors import UnreadableAnswerError
@@ -96,6 +96,7 @@ def test_fields_that_are_none_are_not_written() -> None:
         UnitStatePage,
     ],
 )
+@settings(deadline=None)  # the first example of a class waits for its reader to be made
 @given(data=st.data())
 def test_every_entity_comes_back_as_it_was(kind: type[object], data: st.DataObject) -> None:
     entity = data.draw(st.from_type(kind))
