@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 _NO_MACHINES = "there are no machines in the cluster"
 _INACTIVE = "it is not to be on any machine"
 _UNKNOWN = "there is no unit of this name"
-_UNTIL_CERTAIN = "it goes elsewhere as soon as that is safe"
+
+
+def _never_held(_: UnitName) -> None:
+    """For those who cannot know what the leader holds back, and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,11 @@ class Explainer:
     """Explains any unit of one picture. Building it looks at the whole cluster; then each unit costs little."""
 
     def __init__(
-        self, occupancy: Occupancy, order: Order, candidates: Candidates, why_held: Callable[[UnitName], str | None]
+        self,
+        occupancy: Occupancy,
+        order: Order,
+        candidates: Candidates,
+        why_held: Callable[[UnitName], str | None] = _never_held,
     ) -> None:
         self._occupancy = occupancy
         self._order = order
@@ -70,15 +77,10 @@ class Explainer:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Explainer:
-        """For a cluster as it is, apart from what a scheduler is just deciding."""
+        """For a cluster as it is, whatever its scheduler is just deciding, or holding back."""
         order = Order(snapshot.units)
         occupancy = Occupancy(snapshot, order)
-
-        def why_held(name: UnitName) -> str | None:
-            placements = occupancy.lost.get(name)
-            return lost_with([placement.machine for placement in placements], _UNTIL_CERTAIN) if placements else None
-
-        return cls(occupancy, order, Candidates(occupancy, order), why_held)
+        return cls(occupancy, order, Candidates(occupancy, order))
 
     def explain(self, name: UnitName) -> Explanation:
         """Everything about one unit; a name that is no unit's is explained as such."""
@@ -110,17 +112,15 @@ class Explainer:
 
     def _obstacle(self, unit: Unit) -> str:
         """Why a unit that is to be on a machine is on none."""
-        if not unit.requirements.is_global:
-            vacating = self._occupancy.vacating(unit.name)
-            if vacating:
-                return waits_for(vacating)
-            held = self._why_held(unit.name)
-            if held is not None:
-                return held
+        if unit.requirements.is_global:
+            return self._elsewhere(unit)
+        vacating = self._occupancy.vacating(unit.name)
+        if vacating:
+            return waits_for(vacating)
         circle = self._order.following_circle(unit.name)
-        if circle:
-            return round_in_circles(circle)
-        return self._elsewhere(unit)
+        why = self._why_held(unit.name) or (round_in_circles(circle) if circle else self._elsewhere(unit))
+        lost = self._occupancy.lost.get(unit.name)
+        return lost_with([placement.machine for placement in lost], why) if lost else why
 
     def _elsewhere(self, unit: Unit) -> str:
         """Where the unit can go or, if nowhere, why."""

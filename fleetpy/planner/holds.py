@@ -79,7 +79,7 @@ class Holds:
             for machine in placed_on | snapshot.lost_at.keys()
         )
         total = len(snapshot.machines) + lost
-        if total < self._settings.mass_loss_machines or lost < self._settings.mass_loss_fraction * total:
+        if total < self._settings.mass_loss_machines or lost <= self._settings.mass_loss_fraction * total:
             return None
         return f"{lost} of {total} machines vanished at once, and are given time to return"
 

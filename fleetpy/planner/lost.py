@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.planner.departures import why_unwanted
-from fleetpy.planner.words import enumerated, lost_with, short
+from fleetpy.planner.words import enumerated, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +35,10 @@ class Lost:
 
     def why_held(self, name: UnitName) -> str | None:
         """In words why the unit may not start elsewhere yet; None if it may."""
-        placements = self._placements(name)
         unit = self._occupancy.units.get(name)
-        holds = [hold for placement in placements if (hold := self._holds.on(placement, unit)) is not None]
-        if not holds:
-            return None
-        last = max(holds, key=lambda hold: (hold.until, hold.why))
-        return lost_with([placement.machine for placement in placements], last.why)
+        holds = [self._holds.on(placement, unit) for placement in self._placements(name)]
+        last = max((hold for hold in holds if hold is not None), key=lambda hold: (hold.until, hold.why), default=None)
+        return last.why if last is not None else None
 
     def clear(self, draft: Draft) -> None:
         """Give up the placements on lost machines that are no longer needed; call it when all else is decided."""

@@ -17,7 +17,7 @@ class PlanSettings:
     The default is systemd's own: 90 s until it kills (`DefaultTimeoutStopSec=`), and some for the killing.
     """
     mass_loss_fraction: float = 0.55
-    """When this part of all machines vanishes at once, their units are not moved for `mass_loss_hold`."""
+    """When more than this part of all machines vanishes at once, their units are not moved for `mass_loss_hold`."""
     mass_loss_machines: int = 5
     """In a cluster of fewer machines than this, no part of it is too large."""
     mass_loss_hold: float = 300.0
