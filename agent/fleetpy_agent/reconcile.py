@@ -175,9 +175,10 @@ def _maintain(name: UnitName, wanted: PlacementRecord, applied: AppliedRecord, p
             yield Task(Kind.START, name, "it is to be launched")
         elif fresh_stamp and job is not Verb.RESTART:
             yield Task(Kind.RESTART, name, f"a restart was asked for at {wanted.restarted}")
-    elif goal is not UnitGoal.LOADED:
+        return
+    if goal is not UnitGoal.LOADED:
         yield Task(Kind.STOP, name, "it is to be loaded only")
-    elif fresh_stamp:
+    if fresh_stamp:
         yield Task(Kind.NOTE, name, "a restart was asked for, but it is not launched")
 
 
