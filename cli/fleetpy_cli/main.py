@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import click
 
 from fleetpy import __version__
-from fleetpy.client.errors import ApiTimeoutError, ApiUnreachableError
+from fleetpy.client.errors import ApiDistrustError, ApiTimeoutError, ApiUnreachableError
 from fleetpy.errors import FleetError
 from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
 from fleetpy_cli.session import Session
@@ -139,6 +139,11 @@ def _in_words(error: FleetError) -> str:
     """The error, and what can be done about it from a command line."""
     if isinstance(error, ApiTimeoutError):
         return f"{error}. If it is only slow, give it more with --request-timeout"
+    if isinstance(error, ApiDistrustError):
+        return (
+            f"{error}. Give the authority's certificate with --ca-file, and your own with --cert-file and --key-file "
+            "if the API asks for one"
+        )
     if isinstance(error, ApiUnreachableError):
         return (
             f"{error}. Is the API running there (systemctl status fleet-api.socket)? "

@@ -9,7 +9,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from fleetpy.client.errors import ApiFailedError, ApiRefusedError, ApiTimeoutError, ApiUnreachableError
+from fleetpy.client.errors import (
+    ApiDistrustError,
+    ApiFailedError,
+    ApiRefusedError,
+    ApiTimeoutError,
+    ApiUnreachableError,
+)
 from fleetpy.client.httpx_lean import httpx
 from fleetpy.client.wire import decode
 
@@ -92,7 +98,7 @@ class Connection:
         except httpx.TimeoutException as error:
             raise ApiTimeoutError(f"{self.endpoint.text} gave no answer within {patience:g} seconds") from error
         except httpx.TransportError as error:
-            raise ApiUnreachableError(_describe(self.endpoint, error)) from error
+            raise _told(self.endpoint, error) from error
 
 
 class LineStream:
@@ -167,15 +173,16 @@ def _message(response: httpx.Response) -> str:
     return words or "no reason given"
 
 
-def _describe(endpoint: Endpoint, error: httpx.TransportError) -> str:
+def _told(endpoint: Endpoint, error: httpx.TransportError) -> ApiUnreachableError:
     """What went wrong at the bottom of it, and with which endpoint."""
     cause = _root_cause(error)
     for kind, words in _CAUSES:
         if isinstance(cause, kind):
-            return words.format(where=endpoint.text, cause=cause)
+            told = ApiDistrustError if isinstance(cause, ssl.SSLError) else ApiUnreachableError
+            return told(words.format(where=endpoint.text, cause=cause))
     if isinstance(error, httpx.ProtocolError):
-        return f"{endpoint.text} does not answer as an HTTP server does: {error}"
-    return f"the connection to {endpoint.text} failed: {cause}"
+        return ApiUnreachableError(f"{endpoint.text} does not answer as an HTTP server does: {error}")
+    return ApiUnreachableError(f"the connection to {endpoint.text} failed: {cause}")
 
 
 def _root_cause(error: BaseException) -> BaseException:

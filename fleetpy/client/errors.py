@@ -22,7 +22,11 @@ class ApiFailedError(ApiError, UnavailableError):
 
 
 class ApiUnreachableError(UnavailableError):
-    """Nobody answered: no socket, nobody behind it, no route, no trust."""
+    """Nobody answered: no socket, nobody behind it, no route."""
+
+
+class ApiDistrustError(ApiUnreachableError):
+    """TLS failed: one side does not trust the other, or somebody does not speak it."""
 
 
 class ApiTimeoutError(ApiUnreachableError):
