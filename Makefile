@@ -44,7 +44,7 @@ bench: setup  ## measure (benchmarks/README.md)
 	@$(AS_ROOT) $(BIN)/python -m benchmarks
 
 docs: setup  ## the documentation as a site, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "docs: site/index.html"
 
 clean:  ## remove what make made here: the environment, caches, the site, the lab and its images
