@@ -187,15 +187,26 @@ class Jobs:
     async def _queue_and_wait(self, name: UnitName, verb: Verb) -> str:
         """The job's result; raises what `Systemd.enqueue` raises."""
         loop = asyncio.get_running_loop()
-        async with self._slots:
-            while verb is not Verb.STOP and len(self._queued) >= MOST:
-                self._progress.clear()
-                await self._progress.wait()
+        await self._take_slot(verb)
+        try:
             ended = await self._queue(name, verb)
             deadline = loop.time() + DEADLINE
             await asyncio.wait([ended], timeout=PATIENCE)
+        finally:
+            self._slots.release()
         await asyncio.wait([ended], timeout=deadline - loop.time())
         return ended.result() if ended.done() else OVERDUE
+
+    async def _take_slot(self, verb: Verb) -> None:
+        """Wait for a turn; a stop does not wait for others that take long, since it may be what ends them."""
+        while True:
+            while verb is not Verb.STOP and len(self._queued) >= MOST:
+                self._progress.clear()
+                await self._progress.wait()
+            await self._slots.acquire()
+            if verb is Verb.STOP or len(self._queued) < MOST:
+                return
+            self._slots.release()
 
     async def _queue(self, name: UnitName, verb: Verb) -> asyncio.Future[str]:
         """Have systemd take the job; what is returned becomes the job's result."""
