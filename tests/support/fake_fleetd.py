@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, UnixStreamServer
+from socketserver import BaseServer, TCPServer, ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,6 +20,7 @@ from fleetpy.unit.file import UnitFile, UnitOption
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from ssl import SSLContext
 
 M1 = "85c0c595" + "0" * 24
 M2 = "113f16a7" + "0" * 24
@@ -69,15 +70,16 @@ class FakeFleetd:
     @contextmanager
     def serving(self, path: Path) -> Iterator[str]:
         """Serve on a socket while the context lasts; gives the endpoint."""
-        server = _Server(str(path), _handler_of(self))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with _running(_UnixServer(str(path), _handler_of(self))):
             yield f"unix://{path}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+
+    @contextmanager
+    def serving_tls(self, context: SSLContext) -> Iterator[str]:
+        """Serve TLS on a loopback port while the context lasts; gives the endpoint."""
+        server = _TCPServer(("127.0.0.1", 0), _handler_of(self))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        with _running(server):
+            yield f"https://127.0.0.1:{server.server_address[1]}"
 
     def add(self, name: str, text: str, state: str = "inactive", machine: str = M1) -> FakeUnit:
         """Put a unit into the cluster, already where it is wanted."""
@@ -151,11 +153,31 @@ class FakeFleetd:
         unit.active = {"inactive": "", "loaded": "inactive", "launched": launched}[unit.desired]
 
 
-class _Server(ThreadingMixIn, UnixStreamServer):
+class _Quiet(ThreadingMixIn):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away in the middle of an answer is no matter."""
+
+
+class _UnixServer(_Quiet, UnixStreamServer):
+    """On a unix socket."""
+
+
+class _TCPServer(_Quiet, TCPServer):
+    """On a TCP port."""
+
+
+@contextmanager
+def _running(server: BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _handler_of(fleet: FakeFleetd) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a table of paths, spelt as branches
