@@ -7,13 +7,17 @@ came may or may not have been carried out: its keys are then unknown, and writte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Put
+from fleetpy_agent import damper
+from fleetpy_agent.damper import Damper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -39,7 +43,9 @@ class Publisher:
         self._home = home
         self._session = session
         self._compose = compose
+        self._damper = Damper(asyncio.get_running_loop().time)
         self._published: dict[str, bytes] = {}
+        self._held_back = False
         self._ready = False
         self._unanswered = False
         self._writing = asyncio.Lock()
@@ -104,8 +110,11 @@ class Publisher:
         """Publish what changes, while the machine is registered."""
         backoff = Backoff()
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(damper.APART if self._held_back else None):
+                    await self._changed.wait()
             self._changed.clear()
+            self._held_back = False
             if not self.ready:
                 continue
             try:
@@ -127,15 +136,18 @@ class Publisher:
 
     def _differences(self) -> list[Write]:
         """What to write: deletes first, so that what was let go of is known to be as soon as can be."""
-        states = self._compose()
-        wanted = {self._home.state(name): state.encode() for name, state in states.items()}
-        deletes: list[Write] = [Delete(key) for key in sorted(self._published.keys() - wanted.keys())]
-        puts: list[Write] = [
-            Put(key, value, self._session.lease)
-            for key, value in sorted(wanted.items())
-            if self._published.get(key) != value
-        ]
-        return deletes + puts
+        states = {self._home.state(name): state for name, state in self._compose().items()}
+        writes: list[Write] = [Delete(key) for key in sorted(self._published.keys() - states.keys())]
+        for key, state in sorted(states.items(), key=itemgetter(0)):
+            value, before = state.encode(), self._published.get(key, _UNKNOWN)
+            if value == before:
+                continue
+            if before == _UNKNOWN or self._damper.may_pass(key, state):
+                self._damper.passed(key, state)
+                writes.append(Put(key, value, self._session.lease))
+            else:
+                self._held_back = True
+        return writes
 
     async def _commit(self, writes: tuple[Write, ...]) -> None:
         try:
@@ -151,6 +163,7 @@ class Publisher:
                 self._published[write.key] = write.value
             else:
                 del self._published[write.key]
+                self._damper.forget(write.key)
 
 
 def _chunks(writes: list[Write]) -> Iterator[tuple[Write, ...]]:
