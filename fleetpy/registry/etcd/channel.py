@@ -24,6 +24,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     # watch notices within 9 s that its member has vanished. etcd refuses clients that ask more often than every 5 s.
     ("grpc.keepalive_time_ms", 6_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.ping_timeout_ms", 3_000),  # What counts in newer versions of gRPC, where it is a minute by itself.
     ("grpc.http2.max_pings_without_data", 0),
     # We choose among members ourselves, so a channel need not wait long for its own; gRPC's own wait grows to minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),

@@ -15,11 +15,12 @@ from fleetpy.registry.memory import MemoryRegistry, MemoryStore, MemoryWatch
 from fleetpy.registry.protocol import Delete, Put
 from fleetpy.registry.view import Changes, View
 from tests.support.faulty import Faults, FaultyRegistry
+from tests.support.oracle import Oracle, random_writes, with_revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from fleetpy.registry.protocol import Entry, Write
+    from fleetpy.registry.protocol import Entry
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -338,56 +339,21 @@ async def test_a_registry_that_is_away_is_not_hammered() -> None:
     assert 50 <= reads <= 110
 
 
-class Oracle:
-    """What the prefix held at each revision; and a subscriber that holds the view to it."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self._at: dict[Revision, dict[str, str]] = {store.revision: {}}
-        self.told_of: set[tuple[str, Revision]] = set()
-        self._mirror: dict[str, str] = {}
-        self._last = Revision(0)
-
-    def write(self, writes: list[Write]) -> Revision:
-        revision = self._store.commit(writes)
-        page = self._store.read(PREFIX)
-        self._at[revision] = {entry.key: f"{entry.value.decode()}@{entry.mod_revision}" for entry in page.entries}
-        return revision
-
-    def hold(self, changes: Changes[str]) -> None:
-        assert changes.revision > self._last, "told twice, or backwards"
-        self._last = changes.revision
-        assert not changes.changed.keys() & changes.removed
-        assert changes.removed <= self._mirror.keys(), "told of a removal of what it had not told of"
-        for key, value in changes.changed.items():
-            assert self._mirror.get(key) != value, "told twice"
-            self._mirror[key] = value
-        for key in changes.removed:
-            del self._mirror[key]
-        assert self._mirror == self._at[changes.revision], "missed something"
-
-
-def random_writes(dice: random.Random) -> list[Write]:
-    chosen = dice.sample(range(12), dice.randint(1, 5))
-    return [
-        Delete(f"{PREFIX}{number}") if dice.random() < 0.4 else Put(f"{PREFIX}{number}", b"%d" % dice.randint(0, 9))
-        for number in chosen
-    ]
-
-
 @pytest.mark.parametrize("seed", range(60))
 async def test_nothing_is_missed_or_told_twice_however_the_stream_breaks(seed: int) -> None:
     random.seed(seed)  # Waits between tries are cut at random too, and a failing seed is to replay.
     dice = random.Random(seed)  # noqa: S311 - not a secret
     store = virtual_store()
-    oracle = Oracle(store)
+    oracle = Oracle(store.revision)
     faults = Faults(refused=0.1, unanswered=0.1, broken=0.2, repeated=0.2, delay=dice.choice([0.0, 0.01, 0.3]))
     registry = faulty(store, faults, seed)
-    view = View(registry, PREFIX, lambda entry: f"{text(entry)}@{entry.mod_revision}", page_size=dice.randint(1, 6))
+    view = View(registry, PREFIX, with_revision, page_size=dice.randint(1, 6))
     view.subscribe(oracle.hold)
     async with running(view):
         for _ in range(150):
-            revision = oracle.write(random_writes(dice))
+            writes = random_writes(dice, PREFIX)
+            revision = store.commit(writes)
+            oracle.note(revision, writes)
             if dice.random() < 0.1:
                 store.compact(Revision(dice.randint(1, revision)))
             if dice.random() < 0.05:
@@ -396,4 +362,4 @@ async def test_nothing_is_missed_or_told_twice_however_the_stream_breaks(seed: i
                 await asyncio.sleep(dice.choice([0.0, 0.001, 0.02, 1.0]))
         async with asyncio.timeout(300):
             await view.at_least(store.revision)
-    assert view.entries == {e.key: f"{e.value.decode()}@{e.mod_revision}" for e in store.read(PREFIX).entries}
+    assert view.entries == oracle.newest
