@@ -1,0 +1,120 @@
+"""The agent and a real systemd: what it is asked, what it may do meanwhile, and how a host goes down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fleetpy_lab.host import HostStatus
+from tests.support.cluster import HOSTS, PATIENCE, SLEEPER, Cluster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fleetpy_lab.lab import Lab
+
+SIGNALLED = 20.0
+"""Seconds within which a change is published that a signal told of: far below the time between two comparisons."""
+
+STAMPED = """[Service]
+ExecStart=/bin/sh -c 'date +%%s.%%N >/var/lib/%n.started; exec sleep infinity'
+ExecStop=/bin/sh -c 'sleep 2; date +%%s.%%N >/var/lib/%n.stopped'
+"""
+
+
+@pytest.fixture
+def cluster(lab: Lab, tmp_path: Path) -> Cluster:
+    return Cluster(lab, tmp_path)
+
+
+def environment(cluster: Cluster, host: str, unit: str) -> dict[str, str]:
+    """What the unit's main process has in its environment."""
+    told = cluster.lab.exec(host, "cat", f"/proc/{cluster.main_pid(host, unit)}/environ", check=True).stdout
+    return dict(line.split("=", 1) for line in told.split("\0") if line)
+
+
+def reloads(cluster: Cluster, host: str) -> int:
+    """How many times the host's systemd has read its unit files again."""
+    return cluster.lab.exec(host, "journalctl", "--no-pager", "_PID=1").stdout.count("Reloading.")
+
+
+def stamp(cluster: Cluster, host: str, unit: str, what: str) -> float:
+    return float(cluster.lab.exec(host, "cat", f"/var/lib/{unit}.{what}", check=True).stdout)
+
+
+def test_a_unit_knows_the_number_of_its_placement_and_it_grows(cluster: Cluster) -> None:
+    cluster.fleetctl("start", cluster.write("fenced.service"))
+    host = cluster.running()["fenced.service"]
+    first = int(environment(cluster, host, "fenced.service")["FLEET_EPOCH"])
+    cluster.fleetctl("unload", "fenced.service")
+    cluster.fleetctl("start", "fenced.service")
+    host = cluster.running()["fenced.service"]
+    assert int(environment(cluster, host, "fenced.service")["FLEET_EPOCH"]) > first > 0
+
+
+def test_new_units_need_no_reload_and_new_texts_one_for_all(cluster: Cluster) -> None:
+    names = [cluster.write(f"many-{number}.service") for number in range(30)]
+    before = {host: reloads(cluster, host) for host in HOSTS}
+    cluster.fleetctl("start", *names)
+    assert {host: reloads(cluster, host) for host in HOSTS} == before
+    for name in names:
+        cluster.write(name, "[Service]\nExecStart=/bin/sleep 100000\n")
+    cluster.fleetctl("start", "--replace", *names)
+    for host in HOSTS:
+        # One, if all of the texts came in one transaction; a second or third one if they did not.
+        assert 1 <= reloads(cluster, host) - before[host] <= 3
+
+
+def test_an_install_section_is_in_force_until_the_unit_is_unloaded(cluster: Cluster) -> None:
+    cluster.fleetctl("load", cluster.write("wanted.service", f"{SLEEPER}[Install]\nWantedBy=multi-user.target\n"))
+    cluster.fleetctl("start", "wanted.service")
+    host = cluster.running()["wanted.service"]
+    enabled = cluster.lab.exec(host, "systemctl", "is-enabled", "wanted.service").stdout.strip()
+    wants = cluster.lab.exec(host, "ls", "/run/systemd/system/multi-user.target.wants").stdout.split()
+    assert (enabled, wants) == ("enabled-runtime", ["wanted.service"])
+    cluster.fleetctl("unload", "wanted.service")
+    for folder in ("/run/systemd/system", "/run/fleet/units", "/run/fleet/agent/applied"):
+        assert "wanted" not in cluster.lab.exec(host, "ls", "-R", folder).stdout
+
+
+@pytest.mark.parametrize("upheaval", [("daemon-reexec",), ("restart", "dbus.service")])
+def test_an_upheaval_of_systemd_touches_no_unit_and_is_got_over(cluster: Cluster, upheaval: tuple[str, ...]) -> None:
+    names = [cluster.write(f"rock-{number}.service") for number in range(3)]
+    cluster.fleetctl("start", *names)
+    places = cluster.running()
+    before = {name: cluster.main_pid(host, name) for name, host in places.items()}
+    for host in HOSTS:
+        cluster.lab.exec(host, "systemctl", *upheaval, check=True)
+    cluster.fleetctl("start", cluster.write("afterwards.service"))
+    assert {name: cluster.main_pid(host, name) for name, host in places.items()} == before
+    cluster.lab.exec(places["rock-0.service"], "systemctl", "kill", "--signal=KILL", "rock-0.service", check=True)
+    cluster.lab.wait_until(
+        lambda: "rock-0.service\tfailed" in cluster.fleetctl("list-units", "--fields=unit,active").stdout,
+        SIGNALLED,
+        "the unit's death is told",
+    )
+
+
+def test_a_unit_that_hangs_in_its_start_does_not_hold_up_the_others(cluster: Cluster) -> None:
+    hanging = [cluster.write(f"hang-{number}.service", f"{SLEEPER}Type=notify\n") for number in range(60)]
+    cluster.fleetctl("start", "--no-block", *hanging)
+    cluster.fleetctl("start", cluster.write("quick.service"))
+    cluster.lab.wait_until(lambda: "quick.service" in cluster.running(), PATIENCE, "the other unit runs")
+    cluster.fleetctl("destroy", *hanging)
+
+
+def test_a_host_that_shuts_down_gives_its_units_up_when_they_have_stopped_and_not_before(cluster: Cluster) -> None:
+    cluster.fleetctl("start", cluster.write("moving.service", STAMPED))
+    leaving = cluster.running()["moving.service"]
+    cluster.lab.exec(leaving, "systemctl", "--no-block", "start", "poweroff.target", check=True)
+    cluster.lab.wait_until(
+        lambda: cluster.running().get("moving.service") not in {None, leaving}, PATIENCE, "the unit runs elsewhere"
+    )
+    arrived = cluster.running()["moving.service"]
+    started = stamp(cluster, arrived, "moving.service", "started")
+    cluster.lab.wait_until(lambda: cluster.lab.host(leaving).status is HostStatus.DEAD, PATIENCE, f"{leaving} is off")
+    cluster.lab.revive(leaving)
+    stopped = stamp(cluster, leaving, "moving.service", "stopped")
+    # Well before the lease (10 s) would have expired by itself, and never before the unit had stopped.
+    assert stopped < started < stopped + 7
