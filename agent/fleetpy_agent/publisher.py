@@ -14,17 +14,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import LostRaceError, UnavailableError
+from fleetpy.model.records import StateRecord
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Put
 from fleetpy_agent import damper
 from fleetpy_agent.damper import Damper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from fleetpy.ids import UnitName
-    from fleetpy.model.records import StateRecord
-    from fleetpy.registry.protocol import Write
+    from fleetpy.registry.protocol import Entry, Write
     from fleetpy_agent.home import Home
     from fleetpy_agent.session import Session
 
@@ -32,8 +32,6 @@ _log = logging.getLogger(__name__)
 
 APART = 0.05
 """Seconds between two transactions: what changes meanwhile goes into the next one."""
-
-_UNKNOWN = b""
 
 
 class Publisher:
@@ -44,7 +42,8 @@ class Publisher:
         self._session = session
         self._compose = compose
         self._damper = Damper(asyncio.get_running_loop().time)
-        self._published: dict[str, bytes] = {}
+        self._published: dict[str, StateRecord | None] = {}
+        """What the registry has; None for a key that may have one or another value, or none."""
         self._held_back = False
         self._ready = False
         self._unanswered = False
@@ -71,20 +70,16 @@ class Publisher:
 
     def has(self, name: UnitName) -> bool:
         """Whether the registry is known to have a state of the unit."""
-        return self._published.get(self._home.state(name), _UNKNOWN) != _UNKNOWN
+        return self._published.get(self._home.state(name)) is not None
 
     async def recover(self) -> None:
         """Read what the registry has, as left by an earlier agent. Raises `UnavailableError`."""
         async with self._writing:
-            found: dict[str, bytes] = {}
+            found: dict[str, StateRecord | None] = {}
             prefix, after, more = self._home.states, "", True
             while more:
                 page = await self._home.registry.page(prefix, after=after)
-                # What hangs on another lease than ours will go with that one, so it is as good as unknown.
-                found.update(
-                    (entry.key, entry.value if entry.lease == self._session.lease else _UNKNOWN)
-                    for entry in page.entries
-                )
+                found.update((entry.key, self._read(entry)) for entry in page.entries)
                 more, after = page.more, page.entries[-1].key if page.entries else ""
             self._published = found
 
@@ -94,8 +89,18 @@ class Publisher:
             if self._unanswered and self._session.registered:
                 await self._session.fence()
                 self._unanswered = False
-            for writes in _chunks(self._differences()):
-                await self._commit(writes)
+            deletes, puts = self._differences()
+            # Deletes first, so that what was let go of is known to be as soon as can be.
+            for keys in _chunks(deletes):
+                await self._commit([Delete(key) for key in keys], dict.fromkeys(keys))
+                for key in keys:
+                    del self._published[key]
+                    self._damper.forget(key)
+            for keys in _chunks(puts):
+                states = {key: puts[key] for key in keys}
+                await self._commit(
+                    [Put(key, state.encode(), self._session.lease) for key, state in states.items()], states
+                )
 
     async def ensure(self, names: Collection[UnitName]) -> bool:
         """See to it that the registry has a state of each of these units; whether it has."""
@@ -134,39 +139,44 @@ class Publisher:
         if isinstance(error, LostRaceError):
             self._session.lose(error)
 
-    def _differences(self) -> list[Write]:
-        """What to write: deletes first, so that what was let go of is known to be as soon as can be."""
+    def _read(self, entry: Entry) -> StateRecord | None:
+        # What hangs on another lease than ours will go with that one, so it is as good as unknown.
+        if entry.lease != self._session.lease:
+            return None
+        try:
+            return StateRecord.decode(entry.value)
+        except ValueError:
+            return None
+
+    def _differences(self) -> tuple[list[str], dict[str, StateRecord]]:
+        """The keys to delete, and what to put."""
         states = {self._home.state(name): state for name, state in self._compose().items()}
-        writes: list[Write] = [Delete(key) for key in sorted(self._published.keys() - states.keys())]
+        deletes, puts = sorted(self._published.keys() - states.keys()), {}
         for key, state in sorted(states.items(), key=itemgetter(0)):
-            value, before = state.encode(), self._published.get(key, _UNKNOWN)
-            if value == before:
+            before = self._published.get(key)
+            if state == before:
                 continue
-            if before == _UNKNOWN or self._damper.may_pass(key, state):
+            if before is None or self._damper.may_pass(key, state):
                 self._damper.passed(key, state)
-                writes.append(Put(key, value, self._session.lease))
+                puts[key] = state
             else:
                 self._held_back = True
-        return writes
+        return deletes, puts
 
-    async def _commit(self, writes: tuple[Write, ...]) -> None:
+    async def _commit(self, writes: Sequence[Write], states: Mapping[str, StateRecord | None]) -> None:
+        """Write; `states` is what the registry has then."""
         try:
             await self._home.registry.commit(writes, guards=[self._session.guard])
         except LostRaceError:
             raise
         except (UnavailableError, asyncio.CancelledError):
             self._unanswered = True
-            self._published.update((write.key, _UNKNOWN) for write in writes)
+            self._published.update(dict.fromkeys(states))
             raise
-        for write in writes:
-            if isinstance(write, Put):
-                self._published[write.key] = write.value
-            else:
-                del self._published[write.key]
-                self._damper.forget(write.key)
+        self._published.update(states)
 
 
-def _chunks(writes: list[Write]) -> Iterator[tuple[Write, ...]]:
-    waiting = iter(writes)
+def _chunks(keys: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    waiting = iter(keys)
     while some := tuple(islice(waiting, MAX_OPERATIONS)):
         yield some

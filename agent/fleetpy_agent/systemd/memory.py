@@ -10,63 +10,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.ids import UnitName
 from fleetpy_agent.systemd.protocol import (
     NO_JOB,
     NOT_FOUND,
-    NOWHERE,
     JobID,
     Listener,
     Systemd,
     SystemdAwayError,
     SystemdRefusedError,
-    UnitStatus,
     Verb,
 )
+from fleetpy_agent.systemd.simulated import Behaviour, SimulatedUnit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-from pathlib import Path
+    from fleetpy_agent.systemd.protocol import UnitStatus
 
 LINKS = Path("/run/systemd/system")
-_SUB_STATES = {"active": "running", "activating": "start", "deactivating": "stop", "inactive": "dead"}
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How a unit behaves; times in seconds, None for ever."""
-
-    start: float | None = 0.0
-    """How long it takes to start."""
-    stop: float | None = 0.0
-    """How long it takes to stop."""
-    becomes: str = "active"
-    """Its active state once started: `active`, `failed`, or `inactive` for a oneshot that has done its work."""
-    load: str = "loaded"
-    """Its load state once it was read, such as `bad-setting`."""
-    refuses: str = ""
-    """The D-Bus error code with which every job is refused, such as `NoSuchUnit` for a dependency that is missing."""
-
-
-@dataclass(slots=True)
-class _Unit:
-    text: str = ""
-    """What was read from its file."""
-    hosts_own: bool = False
-    running: str | None = None
-    """What it was started with."""
-    load: str = NOT_FOUND
-    fragment: str = ""
-    """Where its file was read from."""
-    active: str = "inactive"
-    result: str = "success"
-    since: datetime | None = None
-    job: JobID = NO_JOB
-    verb: Verb | None = None
-    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -85,7 +50,7 @@ class MemorySystemd(Systemd):
     """How many calls it has answered."""
     stopping: bool = False
     """Whether the host is shutting down."""
-    _units: dict[UnitName, _Unit] = field(default_factory=dict)
+    _units: dict[UnitName, SimulatedUnit] = field(default_factory=dict)
     _linked: dict[UnitName, Path] = field(default_factory=dict)
     _enabled: set[UnitName] = field(default_factory=set)
     _listeners: list[Listener] = field(default_factory=list)
@@ -101,7 +66,7 @@ class MemorySystemd(Systemd):
 
     def running(self) -> frozenset[UnitName]:
         """Every unit of which something may run."""
-        return frozenset(name for name, unit in self._units.items() if self._status(unit).up)
+        return frozenset(name for name, unit in self._units.items() if unit.status.up)
 
     def enabled(self) -> frozenset[UnitName]:
         """Every unit whose [Install] section is in force."""
@@ -109,7 +74,7 @@ class MemorySystemd(Systemd):
 
     def add_host_unit(self, name: UnitName, text: str = "") -> None:
         """A unit of the host's own, loaded and running."""
-        self._units[name] = _Unit(
+        self._units[name] = SimulatedUnit(
             text, hosts_own=True, running=text, load="loaded", fragment=f"/lib/systemd/system/{name}", active="active"
         )
 
@@ -155,7 +120,7 @@ class MemorySystemd(Systemd):
     async def statuses(self, names: Collection[UnitName]) -> Mapping[UnitName, UnitStatus]:
         """See `Systemd.statuses`."""
         await self._travel()
-        return {name: self._status(self._find(name)) for name in names}
+        return {name: self._find(name).status for name in names}
 
     async def since(self, name: UnitName) -> datetime | None:
         """See `Systemd.since`."""
@@ -246,11 +211,11 @@ class MemorySystemd(Systemd):
     def _behaviour(self, name: UnitName) -> Behaviour:
         return self.behaviours.get(name, self.usual)
 
-    def _find(self, name: UnitName) -> _Unit:
+    def _find(self, name: UnitName) -> SimulatedUnit:
         """The unit; its file is read if it was not found before."""
         unit = self._units.get(name)
         if unit is None:
-            unit = self._units[name] = _Unit()
+            unit = self._units[name] = SimulatedUnit()
         if unit.load == NOT_FOUND:
             self._load(name)
         return unit
@@ -263,12 +228,6 @@ class MemorySystemd(Systemd):
         text = self.read(file) if file is not None else None
         unit.load = NOT_FOUND if text is None else self._behaviour(name).load
         unit.text, unit.fragment = (text, str(LINKS / name)) if text is not None else ("", "")
-
-    @staticmethod
-    def _status(unit: _Unit) -> UnitStatus:
-        if unit.load == NOT_FOUND and unit.active == "inactive":
-            return NOWHERE
-        return UnitStatus(unit.load, unit.active, _SUB_STATES.get(unit.active, unit.active), unit.job)
 
     def _begin(self, name: UnitName) -> None:
         """Work on the unit's job from now on."""
@@ -310,7 +269,7 @@ class MemorySystemd(Systemd):
             self._end_job(name, "done")
 
     @staticmethod
-    def _in(seconds: float | None, then: Callable[[], None], unit: _Unit) -> None:
+    def _in(seconds: float | None, then: Callable[[], None], unit: SimulatedUnit) -> None:
         if unit.timer is not None:
             unit.timer.cancel()
         unit.timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, then)

@@ -8,8 +8,8 @@ from fleetpy.ids import Epoch, UnitName, UnitUID
 from fleetpy.model.records import StateRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.protocol import Delete, Put
-from fleetpy_agent.systemd.memory import Behaviour
 from fleetpy_agent.systemd.protocol import NOWHERE
+from fleetpy_agent.systemd.simulated import Behaviour
 from tests.unit.agent.harness import DB, KEYS, LAUNCHED, LOADED, MACHINE, WEB, one_host, settled, text, until
 
 pytestmark = pytest.mark.looptime

@@ -11,8 +11,8 @@ import pytest
 from fleetpy.model.records import MachineRecord
 from fleetpy.registry.protocol import Delete, Put
 from fleetpy_agent.session import SavedSession
-from fleetpy_agent.systemd.memory import Behaviour
 from fleetpy_agent.systemd.protocol import Verb
+from fleetpy_agent.systemd.simulated import Behaviour
 from tests.support.faulty import Faults
 from tests.unit.agent.harness import (
     DB,

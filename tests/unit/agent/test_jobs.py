@@ -11,8 +11,9 @@ import pytest
 from fleetpy.ids import UnitName
 from fleetpy_agent.jobs import AT_ONCE, DEADLINE, LOST, MOST, OVERDUE, PATIENCE, Jobs, Outcome
 from fleetpy_agent.memory_files import MemoryFiles
-from fleetpy_agent.systemd.memory import Behaviour, MemorySystemd
+from fleetpy_agent.systemd.memory import MemorySystemd
 from fleetpy_agent.systemd.protocol import SystemdAwayError, SystemdRefusedError, Verb
+from fleetpy_agent.systemd.simulated import Behaviour
 from tests.unit.agent.harness import DB, WEB, text
 
 if TYPE_CHECKING:
