@@ -112,9 +112,11 @@ class Explainer:
 
     def _obstacle(self, unit: Unit) -> str:
         """Why a unit that is to be on a machine is on none."""
-        if unit.requirements.is_global:
-            return self._elsewhere(unit)
         vacating = self._occupancy.vacating(unit.name)
+        if unit.requirements.is_global:
+            free = [at for at in vacating if self._refusal(unit, self._occupancy.machines[at]) is None]
+            parts = [self._elsewhere(unit), waits_for(free) if free else ""]
+            return "; ".join(part for part in parts if part)
         if vacating:
             return waits_for(vacating)
         circle = self._order.following_circle(unit.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from fleetpy.ids import UnitName
@@ -12,6 +13,9 @@ from tests.unit.planner.builders import Cluster, make_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+unhurried = settings(deadline=None)
+"""For properties: how long one example takes says more about the machine that tests run on."""
 
 MACHINES = ["m1", "m2", "m3", "m4"]
 NAMES = ["a.service", "a@1.service", "a@2.service", "b.service", "b@1.service", "c.service", "d.service"]
@@ -65,6 +69,32 @@ def fresh_clusters(draw: st.DrawFn) -> Cluster:
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
         goal = draw(st.sampled_from(["launched", "launched", "loaded", "inactive"]))
         cluster.submit(name, goal=goal, **draw(options()))
+    return cluster
+
+
+@st.composite
+def clusters_of_families(draw: st.DrawFn) -> Cluster:
+    """Many units of few kinds on few machines; nothing is placed yet, and some hosts have refused some units."""
+    cluster = Cluster()
+    for name in draw(st.lists(st.sampled_from(MACHINES), min_size=1, unique=True)):
+        cluster.join(make_machine(name, **draw(machines())))
+    patterns = st.sampled_from(["a@*.service", "b@*.service", "*@1.service", "c@[1-3].service", "b@2.service"])
+    leaders = st.sampled_from([UnitName("a@1.service"), UnitName("b@2.service"), UnitName("c@1.service")])
+    kinds: st.SearchStrategy[Mapping[str, Any]] = st.one_of(
+        st.fixed_dictionaries({"metadata": st.sampled_from(METADATA)}),
+        st.fixed_dictionaries({"conflicts": st.lists(patterns, max_size=2), "metadata": st.sampled_from(METADATA)}),
+        st.fixed_dictionaries({"replaces": st.lists(patterns, max_size=2)}),
+        st.fixed_dictionaries({"machine_of": st.lists(leaders, max_size=2), "conflicts": st.lists(patterns)}),
+        st.fixed_dictionaries({"is_global": st.just(value=True), "conflicts": st.lists(patterns, max_size=1)}),
+    )
+    for family in draw(st.lists(st.sampled_from("abc"), min_size=1, unique=True)):
+        options = draw(kinds)
+        for number in range(draw(st.integers(1, 9))):
+            cluster.submit(f"{family}@{number}.service", **options)
+    refusals = st.tuples(st.sampled_from(MACHINES), st.sampled_from(sorted(cluster.units)))
+    for machine, name in draw(st.lists(refusals, max_size=3)):
+        if machine in cluster.machines:
+            cluster.report(machine, name, refused="the host has such a unit")
     return cluster
 
 

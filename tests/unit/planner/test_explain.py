@@ -124,6 +124,27 @@ def test_a_global_unit_that_is_everywhere_is_just_that() -> None:
     assert cluster.explain("log.service").summary == "it is on 2 of 2 machines"
 
 
+def test_a_unit_whose_pattern_stands_for_itself_is_eligible_where_it_is() -> None:
+    cluster = Cluster.of("m1")
+    cluster.submit("web@1.service", conflicts=["web@*.service"])
+    cluster.put("m1", "web@1.service")
+    assert cluster.explain("web@1.service").verdicts == (verdict("m1"),)
+
+
+def test_units_of_one_kind_are_told_apart_where_one_was_refused() -> None:
+    cluster = Cluster.of("m1", "m2")
+    cluster.submit("log.service", is_global=True, conflicts=["web@*.service"])
+    cluster.settle()
+    for number in (1, 2):
+        cluster.submit(f"web@{number}.service")
+    cluster.report("m1", "web@2.service", refused="the host has one")
+    explainer = Explainer.of(cluster.snapshot())
+    assert explainer.pending(UnitName("web@1.service")) == "2 machines run log.service, which conflicts"
+    assert explainer.pending(UnitName("web@2.service")) == (
+        "1 machine refuses it: the host has one; 1 runs log.service, which conflicts"
+    )
+
+
 def test_one_explainer_serves_many_units() -> None:
     cluster = Cluster.of("m1")
     for number in range(3):

@@ -83,6 +83,16 @@ def test_a_global_unit_moves_what_conflicts_and_comes_when_that_is_gone() -> Non
     assert cluster.plan().pending == {"web.service": "1 machine is cordoned; 1 runs scan.service, which conflicts"}
 
 
+def test_a_global_unit_that_comes_to_conflict_by_a_new_text_stays_and_the_other_leaves() -> None:
+    cluster = Cluster.of("m1")
+    cluster.submit("log.service", is_global=True)
+    cluster.put("m1", "log.service", epoch=60)
+    cluster.submit("web.service")
+    cluster.put("m1", "web.service", epoch=40)
+    cluster.submit("log.service", text="text-2", is_global=True, conflicts=["web*"])
+    assert told(cluster.plan()) == ["unplace web.service m1", "update log.service m1"]
+
+
 def test_room_for_a_global_unit_is_kept_while_others_are_being_stopped() -> None:
     cluster = Cluster.of("m1")
     cluster.submit("scan.service", is_global=True, conflicts=["web*", "www*"])
@@ -124,6 +134,13 @@ def test_a_destroyed_global_unit_leaves_every_machine() -> None:
     cluster.settle()
     cluster.destroy("log.service")
     assert told(cluster.plan()) == ["unplace log.service m1", "unplace log.service m2"]
+
+
+def test_a_global_unit_that_is_just_being_stopped_everywhere_is_pending() -> None:
+    cluster = Cluster.of("m1", make_machine("m2", cordoned=True))
+    cluster.submit("log.service", uid=2, is_global=True)
+    cluster.report("m1", "log.service", uid=1)
+    assert cluster.plan() == idle({"log.service": "1 machine is cordoned; waits for m1 to stop it"})
 
 
 def test_a_global_unit_waits_on_each_machine_for_its_own_namesake_alone() -> None:

@@ -14,7 +14,15 @@ from fleetpy.planner.actions import Place, Unplace
 from fleetpy.planner.explain import Explainer
 from fleetpy.planner.plan import PlanSettings, plan
 from tests.unit.planner.builders import NOW, Cluster
-from tests.unit.planner.clusters import MACHINES, any_clusters, changed_clusters, fresh_clusters, settled_clusters
+from tests.unit.planner.clusters import (
+    MACHINES,
+    any_clusters,
+    changed_clusters,
+    clusters_of_families,
+    fresh_clusters,
+    settled_clusters,
+    unhurried,
+)
 from tests.unit.planner.slow import at_home, slow_expels, slow_first_plan, slow_refuses
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ def step(cluster: Cluster, planned: Plan, awake: set[str]) -> None:
 histories = st.lists(st.sets(st.sampled_from(MACHINES)), max_size=4)
 
 
+@unhurried
 @given(any_clusters(), histories)
 def test_a_newcomer_never_meets_a_unit_that_conflicts(cluster: Cluster, history: list[set[str]]) -> None:
     for awake in [*history, set(MACHINES)]:
@@ -76,6 +85,7 @@ def test_a_newcomer_never_meets_a_unit_that_conflicts(cluster: Cluster, history:
                     assert not in_conflict(cluster.units[action.name], cluster.units[other])
 
 
+@unhurried
 @given(any_clusters())
 def test_no_two_units_that_conflict_are_left_on_one_machine(cluster: Cluster) -> None:
     cluster.settle()
@@ -84,6 +94,7 @@ def test_no_two_units_that_conflict_are_left_on_one_machine(cluster: Cluster) ->
             assert not any(in_conflict(cluster.units[name], cluster.units[other]) for other in names)
 
 
+@unhurried
 @given(any_clusters(), histories)
 def test_a_unit_that_is_not_global_never_comes_to_a_second_machine(cluster: Cluster, history: list[set[str]]) -> None:
     for awake in [*history, set(MACHINES)]:
@@ -94,6 +105,7 @@ def test_a_unit_that_is_not_global_never_comes_to_a_second_machine(cluster: Clus
         step(cluster, planned, awake)
 
 
+@unhurried
 @given(any_clusters())
 def test_in_the_end_a_unit_that_is_not_global_is_on_one_live_machine_at_most(cluster: Cluster) -> None:
     cluster.settle()
@@ -102,6 +114,7 @@ def test_in_the_end_a_unit_that_is_not_global_is_on_one_live_machine_at_most(clu
             assert sum(name in names for names in occupants(cluster).values()) <= 1
 
 
+@unhurried
 @given(any_clusters())
 def test_planning_again_after_carrying_out_gives_nothing(cluster: Cluster) -> None:
     for (machine, name), placement in cluster.placements.items():
@@ -111,6 +124,7 @@ def test_planning_again_after_carrying_out_gives_nothing(cluster: Cluster) -> No
     assert cluster.plan().actions == ()
 
 
+@unhurried
 @given(any_clusters(), st.randoms(use_true_random=False))
 def test_the_order_in_which_things_are_known_makes_no_difference(cluster: Cluster, chance: random.Random) -> None:
     snapshot = cluster.snapshot()
@@ -133,6 +147,7 @@ def _shuffled(mapping: Mapping[K, V], chance: random.Random) -> dict[K, V]:
     return dict(items)
 
 
+@unhurried
 @given(settled_clusters(), st.sampled_from(MACHINES))
 def test_losing_a_machine_moves_only_its_own_units_and_those_they_replace(cluster: Cluster, lost: str) -> None:
     if lost not in cluster.machines:
@@ -146,6 +161,7 @@ def test_losing_a_machine_moves_only_its_own_units_and_those_they_replace(cluste
     assert replacing or moved <= its_own
 
 
+@unhurried
 @given(changed_clusters())
 def test_a_unit_leaves_a_live_machine_only_for_a_reason_that_a_slow_look_confirms(cluster: Cluster) -> None:
     before = cluster.snapshot()
@@ -157,6 +173,7 @@ def test_a_unit_leaves_a_live_machine_only_for_a_reason_that_a_slow_look_confirm
             assert slow_expels(before, after, cluster.units[action.name], action.machine)
 
 
+@unhurried
 @given(any_clusters())
 def test_whatever_can_be_placed_is_placed(cluster: Cluster) -> None:
     cluster.settle()
@@ -174,13 +191,15 @@ def test_whatever_can_be_placed_is_placed(cluster: Cluster) -> None:
         assert all(slow_refuses(snapshot, unit, machine) for machine in missing)
 
 
-@given(fresh_clusters())
+@unhurried
+@given(st.one_of(fresh_clusters(), clusters_of_families()))
 def test_a_first_plan_is_what_a_slow_and_obvious_planner_gives(cluster: Cluster) -> None:
     snapshot = cluster.snapshot()
     planned = plan(snapshot, NOW, PlanSettings())
     assert {(action.machine, action.name) for action in planned.actions} == slow_first_plan(snapshot)
 
 
+@unhurried
 @given(any_clusters())
 def test_a_unit_is_placed_or_it_is_said_why_not(cluster: Cluster) -> None:
     planned = cluster.plan()
@@ -192,6 +211,7 @@ def test_a_unit_is_placed_or_it_is_said_why_not(cluster: Cluster) -> None:
     assert not any("it goes to" in why for why in planned.pending.values())
 
 
+@unhurried
 @given(any_clusters())
 def test_explaining_a_settled_cluster_says_what_the_plan_said(cluster: Cluster) -> None:
     cluster.settle()

@@ -137,6 +137,15 @@ def test_a_chain_of_replacements_comes_to_rest() -> None:
     assert cluster.where() == {"a.service": ["m1"], "b.service": ["m2"], "c.service": ["m3"]}
 
 
+def test_who_makes_way_itself_moves_nobody() -> None:
+    cluster = Cluster.of("m1")
+    cluster.submit("a.service", replaces=["b.service"])
+    cluster.submit("b.service", replaces=["c.service"])
+    cluster.submit("c.service")
+    cluster.put("m1", "a.service", "b.service", "c.service")
+    assert told(cluster.plan()) == ["unplace b.service m1"]
+
+
 def test_two_units_that_replace_each_other_do_not() -> None:
     cluster = Cluster.of("m1")
     cluster.submit("a.service", replaces=["b.service"])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fleetpy.ids import UnitName
 from fleetpy.planner.graph import circle_through, components, levels
+from tests.unit.planner.clusters import unhurried
 
 Edges = dict[UnitName, set[UnitName]]
 NODES = [UnitName(letter) for letter in "abcdefg"]
@@ -29,6 +30,7 @@ def edges(**graph: str) -> Edges:
     return named
 
 
+@unhurried
 @given(graphs)
 def test_two_nodes_are_in_one_component_if_each_leads_to_the_other(graph: Edges) -> None:
     component = {node: number for number, nodes in enumerate(components(graph)) for node in nodes}
@@ -38,6 +40,7 @@ def test_two_nodes_are_in_one_component_if_each_leads_to_the_other(graph: Edges)
             assert (component[one] == component[other]) == mutual
 
 
+@unhurried
 @given(graphs)
 def test_a_component_comes_before_those_that_it_leads_to(graph: Edges) -> None:
     found = components(graph)
@@ -46,6 +49,7 @@ def test_a_component_comes_before_those_that_it_leads_to(graph: Edges) -> None:
     assert all(nodes == sorted(nodes) for nodes in found)
 
 
+@unhurried
 @given(graphs)
 def test_a_node_lies_deeper_than_all_that_lead_to_it_unless_it_leads_back(graph: Edges) -> None:
     level = levels(graph)
@@ -61,6 +65,7 @@ def test_levels_are_the_longest_ways() -> None:
     assert levels(edges(a="bc", b="c", c="d", d="", e="")) == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 0}
 
 
+@unhurried
 @given(graphs, st.sampled_from(NODES))
 def test_a_circle_leads_from_a_node_back_to_it(graph: Edges, node: UnitName) -> None:
     circle = circle_through(graph, node)
