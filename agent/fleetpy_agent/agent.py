@@ -24,6 +24,7 @@ from fleetpy_agent.membership import Membership
 from fleetpy_agent.observer import Observer
 from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
+from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
 from fleetpy_agent.systemd.protocol import SystemdAwayError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
@@ -76,6 +77,7 @@ class Agent:
         self._wishes = Wishes(home, self._woken.set)
         self._ledger = Ledger(files)
         self._troubles = Troubles(loop.time)
+        self._refused = Refused(loop.time)
         self._publisher = Publisher(home, session, self.states)
         self._observer = Observer(systemd, self._publisher.changed)
         self._jobs = Jobs(systemd, self, self._observer.catch_up)
@@ -144,7 +146,8 @@ class Agent:
 
     def states(self) -> Mapping[UnitName, StateRecord]:
         """What there is to say of each unit now."""
-        return report(self._picture(), Findings(self._observer.details, self._troubles.problems))
+        said = report(self._picture(), Findings(self._observer.details, self._troubles.problems))
+        return self._refused.added_to(said)
 
     def job_queued(self, name: UnitName, verb: Verb) -> None:
         """See `JobsListener.job_queued`: it is noted before anything else, so that no agent after us does it again."""

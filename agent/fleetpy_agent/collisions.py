@@ -22,7 +22,8 @@ class Collisions:
     """The names that the host has taken, each with the path of its unit.
 
     A unit file of that name may stand in systemd's search path, seen by looking there; or systemd may have a unit of
-    that name in its memory: an instance of a template of the host's, or one without a file.
+    that name in its memory: an instance of a template of the host's, or one without a file. Of the latter only those
+    that are up: systemd calls every slice loaded, whether or not anybody has ever heard of it.
     """
 
     def __init__(self, systemd: Systemd, files: HostFiles) -> None:
@@ -55,9 +56,10 @@ class Collisions:
             if path is not None:
                 self._paths[name] = path
         for name in strangers:
-            if name not in self._paths and units.get(name, NOWHERE).load != NOT_FOUND:
+            status = units.get(name, NOWHERE)
+            if name not in self._paths and status.load != NOT_FOUND:
                 fragment = await self._systemd.fragment(name)
-                if not self._files.is_ours(name, fragment):
+                if (fragment or status.up) and not self._files.is_ours(name, fragment):
                     self._paths[name] = fragment or WITHOUT_FILE
 
     def keep_only(self, names: Collection[UnitName]) -> None:

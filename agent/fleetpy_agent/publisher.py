@@ -154,7 +154,7 @@ class Publisher:
         deletes, puts = sorted(self._published.keys() - states.keys()), {}
         for key, state in sorted(states.items(), key=itemgetter(0)):
             before = self._published.get(key)
-            if state == before:
+            if state is before or state == before:
                 continue
             if before is None or self._damper.may_pass(key, state):
                 self._damper.passed(key, state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from fleetpy.model.records import StateRecord
 from fleetpy.model.states import UnitGoal
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from fleetpy.ids import UnitName
-    from fleetpy.model.records import PlacementRecord
+    from fleetpy.ids import Epoch, UnitHash, UnitName, UnitUID
     from fleetpy_agent.applied import AppliedRecord
     from fleetpy_agent.reconcile import Picture
 
@@ -47,28 +47,36 @@ def report(picture: Picture, findings: Findings) -> dict[UnitName, StateRecord]:
     for name in picture.wanted.keys() | picture.applied.keys():
         wanted, applied = picture.wanted.get(name), picture.applied.get(name)
         identity = applied if applied is not None and applied != STRAY else wanted or STRAY
+        problem = findings.problems.get(name)
         if name in refused:
-            states[name] = _state(identity, refused=f"the host has a unit of its own of that name: {refused[name]}")
+            told = _Told(refused=f"the host has a unit of its own of that name: {refused[name]}")
         elif applied is None:
-            states[name] = _state(identity, problem=findings.problems.get(name))
+            told = _Told(problem=problem)
         else:
-            states[name] = _running_state(name, identity, applied, picture, findings)
+            told = _tell(name, applied, picture, findings.details.get(name, NO_DETAILS), problem)
+        states[name] = _state(identity.uid, identity.epoch, identity.hash, told)
     return states
 
 
-def _running_state(
-    name: UnitName,
-    identity: AppliedRecord | PlacementRecord,
-    applied: AppliedRecord,
-    picture: Picture,
-    findings: Findings,
-) -> StateRecord:
-    """The state of a unit that systemd may know: what is still under way is not yet carried out."""
-    status, details = picture.units.get(name, NOWHERE), findings.details.get(name, NO_DETAILS)
-    job = picture.jobs.get(name)
+class _Told(NamedTuple):
+    """What a state says beside what it is of."""
+
+    goal: UnitGoal = UnitGoal.INACTIVE
+    restarted: str | None = None
+    load: str = ""
+    active: str = ""
+    sub: str = ""
+    result: str = ""
+    since: datetime | None = None
+    refused: str | None = None
+    problem: str | None = None
+
+
+def _tell(name: UnitName, applied: AppliedRecord, picture: Picture, details: Details, problem: str | None) -> _Told:
+    """Of a unit that systemd may know: what is still under way is not yet carried out."""
+    status, job = picture.units.get(name, NOWHERE), picture.jobs.get(name)
     stopping = job is Verb.STOP and applied.goal is UnitGoal.LOADED
-    return _state(
-        identity,
+    return _Told(
         goal=UnitGoal.LAUNCHED if stopping else applied.goal,
         restarted=None if job is Verb.RESTART else applied.restarted,
         load=status.load,
@@ -76,9 +84,11 @@ def _running_state(
         sub=status.sub,
         result=details.result,
         since=details.since,
-        problem=findings.problems.get(name),
+        problem=problem,
     )
 
 
-def _state(identity: AppliedRecord | PlacementRecord, **rest: object) -> StateRecord:
-    return StateRecord.model_validate({"uid": identity.uid, "epoch": identity.epoch, "hash": identity.hash, **rest})
+@lru_cache(maxsize=8192)
+def _state(uid: UnitUID, epoch: Epoch, unit_hash: UnitHash, told: _Told) -> StateRecord:
+    """The same record for the same facts: most units have not changed since the report before."""
+    return StateRecord.model_validate({"uid": uid, "epoch": epoch, "hash": unit_hash, **told._asdict()})

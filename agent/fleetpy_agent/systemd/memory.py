@@ -72,10 +72,11 @@ class MemorySystemd(Systemd):
         """Every unit whose [Install] section is in force."""
         return frozenset(self._enabled)
 
-    def add_host_unit(self, name: UnitName, text: str = "") -> None:
-        """A unit of the host's own, loaded and running."""
+    def add_host_unit(self, name: UnitName, text: str = "", fragment: str | None = None) -> None:
+        """A unit of the host's own, loaded and running; `fragment` is empty for one that has no file."""
+        path = f"/lib/systemd/system/{name}" if fragment is None else fragment
         self._units[name] = SimulatedUnit(
-            text, hosts_own=True, running=text, load="loaded", fragment=f"/lib/systemd/system/{name}", active="active"
+            text, hosts_own=True, running=text, load="loaded", fragment=path, active="active"
         )
 
     def fail(self, name: UnitName, result: str = "exit-code") -> None:
@@ -226,7 +227,9 @@ class MemorySystemd(Systemd):
             return
         file = self._linked.get(name)
         text = self.read(file) if file is not None else None
-        unit.load = NOT_FOUND if text is None else self._behaviour(name).load
+        # systemd.slice(5): a slice needs no file.
+        missing = "loaded" if name.endswith(".slice") else NOT_FOUND
+        unit.load = missing if text is None else self._behaviour(name).load
         unit.text, unit.fragment = (text, str(LINKS / name)) if text is not None else ("", "")
 
     def _begin(self, name: UnitName) -> None:

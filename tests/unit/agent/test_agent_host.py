@@ -337,6 +337,33 @@ async def test_a_refusal_names_the_path_that_the_unit_collides_with() -> None:
         )
 
 
+async def test_a_refusal_outlasts_its_placement_for_a_while() -> None:
+    async with one_host() as (registry, host):
+        host.systemd.add_host_unit(WEB)
+        registry.place(WEB)
+        host.start_agent()
+        await until(lambda: (state := registry.state(WEB)) is not None and state.refused is not None)
+        refused = registry.state(WEB)
+        registry.unplace(WEB)
+        await settled(50.0)
+        assert registry.state(WEB) == refused
+        await until(lambda: not registry.states())
+
+
+async def test_a_slice_is_the_hosts_own_only_if_there_is_something_of_it() -> None:
+    async with one_host() as (registry, host):
+        ours, theirs = UnitName("ours.slice"), UnitName("system.slice")
+        host.systemd.add_host_unit(theirs, fragment="")
+        with registry.together():
+            for name in (ours, theirs):
+                registry.place(name, unit_text="[Slice]\nMemoryMax=64M\n")
+        host.start_agent()
+        await until(lambda: host.systemd.running_text(ours) == "[Slice]\nMemoryMax=64M\n")
+        state = registry.state(theirs)
+        assert state is not None
+        assert state.refused == "the host has a unit of its own of that name: systemd itself"
+
+
 async def test_a_host_that_takes_a_name_over_gets_it() -> None:
     async with one_host() as (registry, host):
         registry.place(WEB)
