@@ -83,6 +83,14 @@ class Decision:
         """Whether a known unit gets other options."""
         return self.known is not None and self.file is not None
 
+    @property
+    def stops(self) -> bool:
+        """Whether a launched unit is to be loaded only."""
+        before = self.known.record if self.known is not None else None
+        if before is None or self.record is None:
+            return False
+        return before.desired is UnitGoal.LAUNCHED and self.record.desired is UnitGoal.LOADED
+
 
 def refused(code: int, message: str, known: Known | None = None) -> Decision:
     """A refusal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator
 
 from fleetpy.errors import InvalidUnitNameError
 from fleetpy.ids import UnitName
+from fleetpy.model.states import UnitGoal
 from fleetpy.schemas.fleetpy_v1 import Change
 from fleetpy.schemas.v1 import UnitEntity, UnitPage
 from fleetpy_api.answers import answer
@@ -19,6 +21,7 @@ from fleetpy_api.errors import RefusedError
 from fleetpy_api.pages import Pager
 from fleetpy_api.peers import requester
 from fleetpy_api.routes import without_nulls
+from fleetpy_api.stopping import Stopping
 
 if TYPE_CHECKING:
     from fleetpy_api.entities import UnitFacts
@@ -34,6 +37,7 @@ class UnitsResource:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._pager: Pager[UnitFacts] = Pager(_KIND, service.token_limit, service.clock)
+        self._stopping = Stopping(service.clock)
 
     def install(self, routes: Routes) -> None:
         """Serve `/units`."""
@@ -57,7 +61,10 @@ class UnitsResource:
         facts = picture.unit(UnitName(name))
         if facts is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, f"unit {name} does not exist")
-        return answer(facts.entity())
+        entity = facts.entity()
+        if entity.desiredState == UnitGoal.LOADED == entity.currentState and self._stopping.has(UnitName(name)):
+            entity = replace(entity, currentState=UnitGoal.LAUNCHED)
+        return answer(entity)
 
     async def set(
         self, request: Request, name: str, unit: Annotated[UnitEntity, BeforeValidator(without_nulls)]
@@ -69,6 +76,8 @@ class UnitsResource:
             )
         change = Change(name, options=unit.options, desiredState=unit.desiredState)
         decision = await self._service.change(change, requester(request))
+        if decision.stops:
+            self._stopping.note(UnitName(name))
         made = decision.status is Status.CREATED or decision.replaces
         return Response(status_code=HTTPStatus.CREATED if made else HTTPStatus.NO_CONTENT)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import Any
@@ -340,6 +341,35 @@ async def test_the_current_state_is_what_the_agent_made_of_the_placement() -> No
         assert await current() == ("launched", M1)
         await cluster.remove(KEYS.machine(M1), KEYS.state(M1, UnitName("a.service")))
         assert await current() == ("inactive", M1)
+
+
+@pytest.mark.looptime
+async def test_a_unit_that_was_asked_to_stop_shows_as_launched_for_a_second_as_the_originals_restart_needs() -> None:
+    async with serving() as cluster:
+
+        async def current() -> str:
+            return str((await cluster.json("/fleet/v1/units/a.service"))["currentState"])
+
+        await cluster.join(M1)
+        await cluster.set("a.service", "launched", SLEEP)
+        await cluster.place("a.service", M1)
+        await cluster.report("a.service", M1, goal=UnitGoal.LAUNCHED)
+        await cluster.set("a.service", "loaded")
+        await cluster.report("a.service", M1, goal=UnitGoal.LOADED)
+        await asyncio.sleep(0.9)
+        assert await current() == "launched"
+        await asyncio.sleep(0.2)
+        assert await current() == "loaded"
+        listed = await cluster.json("/fleet/v1/units")
+        assert listed["units"][0]["currentState"] == "loaded"
+
+
+@pytest.mark.looptime
+async def test_a_unit_that_is_not_on_a_machine_never_shows_as_launched() -> None:
+    async with serving() as cluster:
+        await cluster.set("a.service", "launched", SLEEP)
+        await cluster.set("a.service", "loaded")
+        assert (await cluster.json("/fleet/v1/units/a.service"))["currentState"] == "inactive"
 
 
 async def test_what_is_left_of_an_earlier_unit_of_the_name_is_not_its_state() -> None:
