@@ -18,6 +18,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from fleetpy.errors import UnavailableError
@@ -221,25 +222,29 @@ class LeaseKeeper(LeaseHolder):
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         thread_loop, stop = asyncio.new_event_loop(), asyncio.Event()
         threading.Thread(target=self._live, args=(thread_loop, stop, ended), name="lease", daemon=True).start()
+        failure: BaseException | None = None
         try:
             await asyncio.wait([ended])
         finally:
             with contextlib.suppress(RuntimeError):  # It has ended by itself, and its loop is closed.
                 thread_loop.call_soon_threadsafe(stop.set)
             await asyncio.wait([ended])
-        raise ended.exception() or RuntimeError("the thread that renews the lease has ended")
+            failure = ended.exception()
+            if failure is not None:
+                _log.error("the thread that renews the lease has failed: %s", failure)
+        raise failure or RuntimeError("the thread that renews the lease has ended")
 
     def _live(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, ended: asyncio.Future[None]) -> None:
         """The thread."""
-        failure: BaseException = RuntimeError("the thread that renews the lease was stopped")
+        tell = partial(ended.set_result, None)
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._renew_until(stop, ended.get_loop()))
         except BaseException as error:  # noqa: BLE001 - whatever it is, who runs the keeper gets it
-            failure = error
+            tell = partial(ended.set_exception, error)
         finally:
             with contextlib.suppress(RuntimeError):  # Nobody waits for it: the process ends.
-                ended.get_loop().call_soon_threadsafe(ended.set_exception, failure)
+                ended.get_loop().call_soon_threadsafe(tell)
 
     async def _renew_until(self, stop: asyncio.Event, owner: asyncio.AbstractEventLoop) -> None:
         registry = self._connect()

@@ -160,7 +160,7 @@ async def test_a_stream_that_hangs_is_noticed_without_a_request(etcd: EtcdServer
             await asyncio.sleep(0.05)  # The view tells of trouble by no event.
             assert loop.time() - held < 12
         revision = await one.write(dice)
-        one.proxy.release()
+        await one.proxy.release()
         await caught_up(one, revision)
 
 
@@ -175,8 +175,7 @@ async def test_a_reader_in_need_does_not_wait_for_the_keepalive(etcd: EtcdServer
             waiting = group.create_task(caught_up(one, revision))
             await asyncio.wait([waiting], timeout=1)
             assert not waiting.done()
-            one.proxy.cut()
-            one.proxy.release()
+            await one.proxy.release()
             async with asyncio.timeout(5):
                 await waiting
 

@@ -17,7 +17,6 @@ from fleetpy.errors import UnavailableError
 from fleetpy_lab.image import ensure_base_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
     from fleetpy.registry.protocol import Registry
 
 _CLIENT_PORT = 2379
+_PEER_PORT = 2380
 _FILES = "/etc/etcd-test"
 
 
 class EtcdError(Exception):
-    """`etcdctl` failed."""
+    """A command in a container failed."""
 
 
 def free_port() -> int:
@@ -40,12 +40,20 @@ def free_port() -> int:
         return port
 
 
-async def until_answering(registry: Registry) -> None:
-    """Wait until requests are answered."""
+def _run(container: DockerContainer, *command: str, environment: dict[str, str] | None = None) -> str:
+    result = container.exec(ExecConfig(list(command), environment=environment))
+    output = result.output.decode(errors="replace")
+    if result.exit_code:
+        raise EtcdError(f"{' '.join(command)}: {output.strip()}")
+    return output
+
+
+async def until_answering(registry: Registry, key: str = "/") -> None:
+    """Wait until requests are answered: reads of a key that the user may read."""
     async with asyncio.timeout(30):
         while True:
             try:
-                await registry.get("/")
+                await registry.get(key)
             except UnavailableError:
                 await asyncio.sleep(0.1)  # Another process is awaited, which has no event to wait for.
             else:
@@ -61,12 +69,10 @@ class EtcdServer:
         scheme: str = "http",
         files: Path | None = None,
         in_memory: bool = True,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._options = options
-        self._etcdctl = dict(environment or {})
         self._scheme = scheme
         self.container = DockerContainer(ensure_base_image())
         # The method for this takes no address, though what it writes here may have one.
@@ -102,14 +108,12 @@ class EtcdServer:
         """Stop and remove the container."""
         self.container.stop(force=True)
 
-    def etcdctl(self, *arguments: str) -> str:
-        """Run `etcdctl` in the container; its output. Raises `EtcdError`."""
-        environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": f"{self._scheme}://127.0.0.1:2379", **self._etcdctl}
-        result = self.container.exec(ExecConfig(["etcdctl", *arguments], environment=environment))
-        output = result.output.decode(errors="replace")
-        if result.exit_code:
-            raise EtcdError(f"etcdctl {' '.join(arguments)}: {output.strip()}")
-        return output
+    def etcdctl(self, *arguments: str, user: str = "") -> str:
+        """Run `etcdctl` in the container, as `user:password` if given; its output. Raises `EtcdError`."""
+        environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": f"{self._scheme}://127.0.0.1:2379"}
+        if user:
+            environment["ETCDCTL_USER"] = user
+        return _run(self.container, "etcdctl", *arguments, environment=environment)
 
     def halt(self) -> None:
         """Stop etcd as a host that goes down does."""
@@ -138,24 +142,36 @@ class EtcdCluster:
     def __init__(self, size: int = 3) -> None:
         self.network = Network()
         names = [f"etcd{number}" for number in range(size)]
-        peers = ",".join(f"{name}=http://{name}:2380" for name in names)
+        peers = ",".join(f"{name}=http://{name}:{_PEER_PORT}" for name in names)
         self.members = [
             EtcdServer(
                 f"--name={name}",
-                "--listen-peer-urls=http://0.0.0.0:2380",
-                f"--initial-advertise-peer-urls=http://{name}:2380",
+                f"--listen-peer-urls=http://0.0.0.0:{_PEER_PORT}",
+                f"--initial-advertise-peer-urls=http://{name}:{_PEER_PORT}",
                 f"--initial-cluster={peers}",
+                in_memory=False,
             )
             for name in names
         ]
         for name, member in zip(names, self.members, strict=True):
             member.container.with_network(self.network)
             member.container.with_network_aliases(name)
+            member.container.with_kwargs(cap_add=["NET_ADMIN"])
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The members' client addresses."""
         return tuple(member.url for member in self.members)
+
+    def cut_off(self, member: EtcdServer) -> None:
+        """Have a member and the others not reach each other; its clients still reach it."""
+        for chain in ("INPUT", "OUTPUT"):
+            for end in ("--sport", "--dport"):
+                _run(member.container, "iptables", "-A", chain, "-p", "tcp", end, str(_PEER_PORT), "-j", "DROP")
+
+    def join_again(self, member: EtcdServer) -> None:
+        """Undo `cut_off`."""
+        _run(member.container, "iptables", "-F")
 
     def __enter__(self) -> Self:
         self.network.create()

@@ -25,6 +25,11 @@ class Proxy:
         self.port = 0
 
     @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._connections)
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -35,10 +40,8 @@ class Proxy:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
         await self.refuse()
-        if self._connections:
-            await asyncio.wait(self._connections)
+        await self.release()
 
     async def accept(self) -> None:
         """Take connections, at the address of before."""
@@ -60,9 +63,12 @@ class Proxy:
         """Let nothing through any more, without a word."""
         self._flowing.clear()
 
-    def release(self) -> None:
-        """Let through what was held, and what comes."""
+    async def release(self) -> None:
+        """Break what was held, and let through what comes."""
+        self.cut()
         self._flowing.set()
+        if self._connections:
+            await asyncio.wait(self._connections)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.current_task()

@@ -51,7 +51,8 @@ class Tokens:
     async def _authenticate(self, channel: Channel) -> Metadata:
         request = AuthenticateRequest(name=self._settings.username, password=self._settings.password)
         try:
-            answer = await channel.call(channel.auth.Authenticate(request, timeout=self._settings.request_timeout))
+            timeout = self._settings.request_timeout
+            answer = await channel.call(lambda: channel.auth.Authenticate(request, timeout=timeout))
         except AioRpcError as error:
             if is_about(error, StatusCode.FAILED_PRECONDITION, "authentication is not enabled"):
                 _log.warning("etcd has authentication disabled, so user %s is not used", self._settings.username)

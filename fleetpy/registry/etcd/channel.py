@@ -12,7 +12,7 @@ from grpc.aio import AioRpcError, UsageError
 from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from fleetpy.registry.etcd.settings import Endpoint, EtcdSettings
 
@@ -67,7 +67,7 @@ class Channel:
         """Ask the member itself how it is, connecting if need be; empty if well, else what is wrong in words."""
         async with self._probing:
             try:
-                status = await self.call(self._maintenance.Status(StatusRequest(), timeout=timeout))
+                status = await self.call(lambda: self._maintenance.Status(StatusRequest(), timeout=timeout))
             except AioRpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     return f"no answer within {timeout:g} s"
@@ -81,13 +81,14 @@ class Channel:
             return "it is a learner, which answers no requests"
         return "" if status.leader else "it sees no leader, so most of its cluster is away"
 
-    async def call(self, call: Awaitable[R]) -> R:
-        """Await a call over this channel; raises `AioRpcError`, or `BrokenConnectionError` if the channel is closed.
+    async def call(self, start: Callable[[], Awaitable[R]]) -> R:
+        """Start a call over this channel and await it.
 
-        gRPC cancels the calls of a channel that is closed, which would look as if the caller were cancelled.
+        Raises `AioRpcError`, or `BrokenConnectionError` if the channel is closed: gRPC cancels the calls of a channel
+        that is closed, which would look as if the caller were cancelled.
         """
         try:
-            return await call
+            return await start()
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self.closed and task is not None and not task.cancelling():

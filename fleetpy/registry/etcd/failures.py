@@ -13,6 +13,8 @@ from fleetpy.registry.protocol import RegistryDeniedError, RegistryFullError
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
 
+    from fleetpy.registry.etcd.settings import Endpoint
+
 _MEMBER_AT_FAULT = frozenset(
     {
         StatusCode.CANCELLED,
@@ -24,7 +26,8 @@ _MEMBER_AT_FAULT = frozenset(
 )
 _BAD_TOKEN = ("invalid auth token", "revision of auth store is old", "user name is empty")
 _NO_ACCESS = ("authentication failed", "permission denied", *_BAD_TOKEN)
-_TLS = re.compile(r"handshake|SSL_|certificate|tls", re.IGNORECASE)
+_TLS = re.compile(r"handshake|SSL_|TSI_|certificate|tls", re.IGNORECASE)
+_HUNG_UP = ("Socket closed", "reset by peer")
 _LAST_ERROR = re.compile(r"last error: (?:[A-Z_]+: )?(?:ipv[46]:\S+: )?(.*)", re.DOTALL)
 
 
@@ -71,6 +74,17 @@ def translated(error: AioRpcError | BrokenConnectionError, where: str, timeout: 
     ):
         return UserError(f"too much at once for etcd at {where} (its --max-request-bytes): {reason}")
     return refusal(reason, where)
+
+
+def unreachable(reason: str, endpoint: Endpoint) -> UnavailableError:
+    """The error for a member that could not be spoken with at all."""
+    if not any(words in reason for words in _HUNG_UP):
+        return refusal(reason, endpoint.url)
+    if endpoint.tls:
+        hint = "unless it is just stopping, it may not accept our certificate (etcd_certfile, etcd_keyfile)"
+    else:
+        hint = "unless it is just stopping, it may want TLS: then write https:// in etcd_servers"
+    return UnavailableError(f"etcd at {endpoint.url}: {reason}; {hint}")
 
 
 def refusal(reason: str, where: str) -> UnavailableError:

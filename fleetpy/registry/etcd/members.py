@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.errors import UnavailableError
 from fleetpy.registry.etcd.channel import Channel
-from fleetpy.registry.etcd.failures import refusal
+from fleetpy.registry.etcd.failures import unreachable
 from fleetpy.registry.protocol import RegistryDeniedError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Members:
         if not problem:
             return channel
         self._failed_at[endpoint] = asyncio.get_running_loop().time()
-        return refusal(problem, endpoint.url)
+        return unreachable(problem, endpoint)
 
 
 def _summary(errors: list[UnavailableError]) -> UnavailableError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from grpc.aio import AioRpcError
@@ -54,7 +55,7 @@ class Requests:
             metadata: Metadata = ()
             try:
                 metadata = await self.tokens.metadata(channel)
-                return await channel.call(send(channel, metadata, self.timeout))
+                return await channel.call(partial(send, channel, metadata, self.timeout))
             except AioRpcError as error:
                 meaning = read(error)
                 if meaning is not None:

@@ -15,6 +15,7 @@ All events of one revision come in one response, since responses are not to be c
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from aetcd.rpc import Event, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse
@@ -120,10 +121,13 @@ class EtcdWatch(Watch):
 
     async def _begin(self, channel: Channel, metadata: Metadata, create: WatchRequest) -> str:
         """Open a stream and create the watcher; why etcd does not want to, or nothing."""
-        self._call = channel.watch.Watch(metadata=metadata + _NEEDS_LEADER)
+        try:
+            self._call = channel.watch.Watch(metadata=metadata + _NEEDS_LEADER)
+        except UsageError as error:
+            raise BrokenConnectionError from error
         try:
             async with asyncio.timeout(self._requests.timeout):
-                await channel.call(self._call.write(create))
+                await channel.call(partial(self._call.write, create))
                 created = await self._receive(channel)
         except BaseException as error:
             self._call.cancel()
@@ -136,7 +140,7 @@ class EtcdWatch(Watch):
         return created.cancel_reason or "it does not take the watch"
 
     async def _receive(self, channel: Channel) -> WatchResponse:
-        response = await channel.call(self._call.read())
+        response = await channel.call(self._call.read)
         if not isinstance(response, WatchResponse):
             raise BrokenConnectionError  # The stream has ended.
         return response
