@@ -76,7 +76,7 @@ class EtcdSettings:
             raise ConfigError(f"certificates are given for etcd, but {', '.join(plain)} does not start with https://")
 
     def hurried(self, ttl: float) -> Self:
-        """For the connection that keeps a lease of `ttl` seconds: requests so short that a hanging member costs none."""
+        """For the connection that keeps a lease of `ttl` seconds: a member that hangs must not cost the lease."""
         return replace(self, request_timeout=min(self.request_timeout, ttl / 6))
 
     @property
