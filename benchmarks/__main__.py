@@ -14,7 +14,7 @@ BENCHMARKS = ("planner", "cli", "start", "failover", "idle")
 """In the order in which they run. Each is a module with a function `run`."""
 
 AT_REST = 0.1
-"""Up to this part of the processors may be busy before a benchmark."""
+"""Up to this part of the processors may be busy before and after a benchmark."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,16 +34,20 @@ def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
 
 
 def _run(name: str, options: Options) -> None:
-    busy = part_busy()
-    where = {**circumstances(options), "busy_before": busy}
+    before = part_busy()
+    where = circumstances(options)
     began = time.monotonic()
     click.echo(f"{name}: measuring…")
     report: Report = importlib.import_module(f"benchmarks.{name}").run(options)
     seconds = time.monotonic() - began
-    path = report.save({**where, "seconds": round(seconds, 1)})
+    after = part_busy()
+    path = report.save({**where, "seconds": round(seconds, 1), "busy_before": before, "busy_after": after})
     click.echo(f"\n{report.text()}\n")
-    if busy > AT_REST:
-        click.echo(f"WARNING: others used {busy:.0%} of the processors just before; seconds measured so say little\n")
+    if max(before, after) > AT_REST:
+        click.echo(
+            f"WARNING: others used {before:.0%} of the processors just before, and {after:.0%} just after; "
+            "seconds measured so say little\n"
+        )
     click.echo(f"{name}: {seconds:.0f} s; {path}\n")
 
 

@@ -47,6 +47,11 @@ class Timing:
         """Seconds of the call that was disturbed the least."""
         return min(self.seconds)
 
+    @property
+    def least_cpu(self) -> float:
+        """Seconds of the processor of the call that was disturbed the least."""
+        return min(self.cpu)
+
 
 def timed(function: Callable[[], T], *, at_least: int, at_most: int, budget: float) -> tuple[T, Timing]:
     """Call the function again and again, `at_least` times and then until `budget` seconds are spent or `at_most` is

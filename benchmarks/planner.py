@@ -162,7 +162,7 @@ def _growth_table(outcomes: Sequence[Outcome]) -> Table:
             }
             for name, step in small.steps.items():
                 row[name] = exponent(
-                    (small.case.units, step.timing.best), (large.case.units, large.steps[name].timing.best)
+                    (small.case.units, step.timing.least_cpu), (large.case.units, large.steps[name].timing.least_cpu)
                 )
             row["memory"] = exponent(
                 (small.case.units, small.steps[ALL_PLACED_ANEW].timing.peak + small.snapshot_bytes),
@@ -171,7 +171,11 @@ def _growth_table(outcomes: Sequence[Outcome]) -> Table:
             rows.append(row)
     names = (ALL_PLACED_ANEW, NOTHING_CHANGED, MACHINE_LOST, UNIT_ADDED, "memory")
     columns = [Column("shape", "shape"), Column("sizes", "from"), *(Column(name, name, ".2f") for name in names)]
-    return Table("Growth: the e in units**e (1: in line with the units; 2: quadratic)", columns, rows)
+    return Table(
+        "Growth of the processor's seconds and of memory: the e in units**e (1: in line with the units; 2: quadratic)",
+        columns,
+        rows,
+    )
 
 
 def _targets(largest: Outcome) -> list[Target]:
