@@ -26,20 +26,19 @@ from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
 from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
-from fleetpy_agent.systemd.protocol import SystemdAwayError, Verb
+from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, SystemdAwayError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from fleetpy.ids import UnitName
     from fleetpy.model.records import StateRecord
     from fleetpy_agent.files import HostFiles
     from fleetpy_agent.home import Home
     from fleetpy_agent.session import Session
-    from fleetpy_agent.systemd.protocol import JobID, Systemd
+    from fleetpy_agent.systemd.protocol import Systemd
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Agent:
         self._compared = float("-inf")
         self._turning = asyncio.Lock()
         self._connected = asyncio.Event()
-        systemd.listen(self)
+        systemd.signals.connected.append(self._on_connected)
 
     async def run(self) -> NoReturn:
         """Work until cancelled. What runs on the host, and the registration, stay as they are then."""
@@ -157,7 +156,9 @@ class Agent:
     def job_ended(self, name: UnitName, outcome: Outcome) -> None:
         """See `JobsListener.job_ended`."""
         wish = self._wishes.get(name)
-        if isinstance(outcome.error, SystemdAwayError):
+        if outcome.verb is Verb.STOP and outcome.code == NO_SUCH_UNIT:
+            self._note_carried_out(name, outcome.verb)  # There was nothing to stop.
+        elif isinstance(outcome.error, SystemdAwayError):
             self._troubles.note(name, wish, f"systemd did not take a job to {outcome.verb} it: {outcome.error}", SOON)
         elif outcome.error is not None:
             self._troubles.note(
@@ -178,14 +179,7 @@ class Agent:
             self._woken.set()
         self._publisher.changed()
 
-    def unit_changed(self, name: UnitName, since: datetime | None) -> None:
-        """See `Listener.unit_changed`: the observer looks after that."""
-
-    def job_removed(self, job: JobID, result: str) -> None:
-        """See `Listener.job_removed`: `Jobs` looks after that."""
-
-    def connected(self) -> None:
-        """See `Listener.connected`."""
+    def _on_connected(self) -> None:
         self._compared = float("-inf")
         self._collisions.forget_search_path()
         self._connected.set()
@@ -198,7 +192,7 @@ class Agent:
         self._observer.watch(wanted.keys() | ours | self._jobs.queued)
         await self._observer.refresh()
         self._jobs.compare(self._observer.units, asked)
-        self._troubles.refresh(wanted)
+        self._troubles.refresh(wanted, ours)
         now = asyncio.get_running_loop().time()
         thorough = now - self._compared >= COMPARISON
         self._collisions.keep_only(wanted.keys() | ours)

@@ -33,6 +33,8 @@ class Batch:
     def drop(self, name: UnitName) -> None:
         """Leave the unit alone from here on."""
         self._tasks = [task for task in self._tasks if task.name != name]
+        if not any(task.kind in {Kind.UNLOAD, Kind.WRITE} for task in self._tasks):
+            self._tasks = [task for task in self._tasks if task.kind is not Kind.RELOAD]
 
     def summary(self) -> str:
         """What is left, as a sentence; empty for nothing."""

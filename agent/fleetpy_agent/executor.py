@@ -73,10 +73,10 @@ class Executor:
         batch = Batch(tasks)
         texts = await self._fetch(batch, picture)
         await self._stop(batch, picture.wanted)
-        await self._unload(batch, picture)
-        needs_reload = await self._write(batch, picture.wanted, texts)
         # A reload that failed is owed: nothing but our memory tells that systemd has old files in its own.
-        self._reload_owed |= needs_reload or batch.has(Kind.RELOAD)
+        self._reload_owed |= batch.has(Kind.RELOAD)
+        await self._unload(batch, picture)
+        self._reload_owed |= await self._write(batch, picture.wanted, texts)
         if self._reload_owed:
             await self._reload()
         await self._load(batch, picture.wanted)

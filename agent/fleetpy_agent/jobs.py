@@ -19,7 +19,6 @@ from fleetpy_agent.systemd.protocol import JobID, SystemdAwayError, SystemdRefus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
-    from datetime import datetime
 
     from fleetpy.ids import UnitName
     from fleetpy_agent.systemd.protocol import Systemd
@@ -50,6 +49,11 @@ class Outcome:
     result: str
     error: SystemdAwayError | SystemdRefusedError | None = None
     """Why it was not queued."""
+
+    @property
+    def code(self) -> str:
+        """The D-Bus error with which it was refused; empty if it was not."""
+        return self.error.code if isinstance(self.error, SystemdRefusedError) else ""
 
 
 class JobsListener(Protocol):
@@ -97,7 +101,7 @@ class Jobs:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
         self._progress = asyncio.Event()
-        systemd.listen(self)
+        systemd.signals.job_removed.append(self._removed)
 
     @property
     def under_way(self) -> Mapping[UnitName, Verb]:
@@ -155,16 +159,10 @@ class Jobs:
         for number, queued in tuple(self._queued.items()):
             status = statuses.get(queued.name)
             if status is not None and status.job != number and queued.number <= asked:
-                self.job_removed(number, LOST)
+                self._removed(number, LOST)
 
-    def unit_changed(self, name: UnitName, since: datetime | None) -> None:
-        """See `Listener.unit_changed`: nothing to do with jobs."""
-
-    def connected(self) -> None:
-        """See `Listener.connected`: whoever reads what systemd shows now calls `compare`."""
-
-    def job_removed(self, job: JobID, result: str) -> None:
-        """See `Listener.job_removed`. A job may end before the answer that names it has reached us."""
+    def _removed(self, job: JobID, result: str) -> None:
+        """A job has ended. It may do so before the answer that names it has reached us."""
         queued = self._queued.pop(job, None)
         if queued is None:
             if self._asking:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from fleetpy import __version__
 from fleetpy.config import DEFAULT_PATH, load_config
@@ -16,7 +17,7 @@ from fleetpy.config.etcd import etcd_settings, keys_of
 from fleetpy.daemon.logs import configure_logging
 from fleetpy.daemon.notify import ServiceManager
 from fleetpy.daemon.run import run_daemon
-from fleetpy.errors import FleetError
+from fleetpy.errors import FleetError, UnavailableError
 from fleetpy.registry.etcd import connect
 from fleetpy.registry.lease import LeaseKeeper
 from fleetpy_agent.agent import Agent
@@ -64,9 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(config: FleetConfig) -> None:
-    """Run the agent of this host until cancelled. Raises `ConfigError`."""
+    """Run the agent of this host until cancelled. Raises `ConfigError`, and `UnavailableError` if one runs already."""
     for warning in config.warnings:
         _log.warning("%s", warning)
+    with lock(STATE):
+        await serve_alone(config)
+
+
+async def serve_alone(config: FleetConfig) -> None:
+    """Run the only agent of this host until cancelled. Raises `ConfigError`."""
     machine, settings, service = read_machine_id(MACHINE_ID), etcd_settings(config), ServiceManager(os.environ)
     registry = connect(settings)
     home = Home(registry, keys_of(config), machine)
@@ -88,6 +95,21 @@ async def serve(config: FleetConfig) -> None:
                 keeping.cancel()
     finally:
         await registry.close()
+
+
+def lock(state: Path) -> IO[bytes]:
+    """Be the only agent of this host for as long as the file that is returned stays open. Raises `UnavailableError`.
+
+    Two of them would take the registration from each other without end.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    held = (state / "lock").open("wb")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        held.close()
+        raise UnavailableError("another fleet-agent runs on this host; stop it first") from error
+    return held
 
 
 async def work(agent: Agent, service: ServiceManager) -> None:

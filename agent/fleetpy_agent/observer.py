@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fleetpy.ids import UnitName
-    from fleetpy_agent.systemd.protocol import JobID, Systemd, UnitStatus
+    from fleetpy_agent.systemd.protocol import Systemd, UnitStatus
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Observer:
         self._begun = 0
         self._done = 0
         self._looked = asyncio.Event()
-        systemd.listen(self)
+        systemd.signals.changed.append(self._signal)
 
     @property
     def units(self) -> Mapping[UnitName, UnitStatus]:
@@ -92,16 +92,9 @@ class Observer:
             self._looked.set()
             self._looked.clear()
 
-    def unit_changed(self, name: UnitName, since: datetime | None) -> None:
-        """See `Listener.unit_changed`."""
+    def _signal(self, name: UnitName, since: datetime | None) -> None:
         self._signalled[name] = since
         self._woken.set()
-
-    def job_removed(self, job: JobID, result: str) -> None:
-        """See `Listener.job_removed`: jobs are not looked after here."""
-
-    def connected(self) -> None:
-        """See `Listener.connected`: whoever takes turns refreshes."""
 
     async def _look(self, names: Collection[UnitName]) -> None:
         """Look at these units, and at those signalled about since the last look."""

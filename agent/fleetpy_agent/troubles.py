@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from fleetpy.ids import UnitName
     from fleetpy.model.records import PlacementRecord
@@ -49,10 +49,10 @@ class Troubles:
         """All is well."""
         self._troubles.pop(name, None)
 
-    def refresh(self, wanted: Mapping[UnitName, PlacementRecord]) -> None:
-        """Drop the troubles of wishes that are no longer had."""
+    def refresh(self, wanted: Mapping[UnitName, PlacementRecord], ours: Collection[UnitName]) -> None:
+        """Drop the troubles of wishes that are no longer had, and of units of which nothing is left."""
         for name, trouble in tuple(self._troubles.items()):
-            if wanted.get(name) != trouble.wish:
+            if wanted.get(name) != trouble.wish or not (name in wanted or name in ours):
                 del self._troubles[name]
 
     @property

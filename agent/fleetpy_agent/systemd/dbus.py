@@ -11,8 +11,9 @@ from fleetpy.ids import UnitName
 from fleetpy_agent.systemd.bus import MANAGER, PROPERTIES, SYSTEMD, UNIT, SystemdBus
 from fleetpy_agent.systemd.paths import ROOT, job_id, unit_path
 from fleetpy_agent.systemd.protocol import (
+    NO_SUCH_UNIT,
     JobID,
-    Listener,
+    Signals,
     Systemd,
     SystemdAwayError,
     SystemdRefusedError,
@@ -50,13 +51,14 @@ class DBusSystemd(Systemd):
     """The host's own systemd, on the system bus."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._signals = Signals()
         self._watched: dict[str, UnitName] = {}
         self._bus = SystemdBus(self._received, self._connected)
 
-    def listen(self, listener: Listener) -> None:
-        """See `Systemd.listen`."""
-        self._listeners.append(listener)
+    @property
+    def signals(self) -> Signals:
+        """See `Systemd.signals`."""
+        return self._signals
 
     def watch(self, names: Collection[UnitName]) -> None:
         """See `Systemd.watch`."""
@@ -65,10 +67,6 @@ class DBusSystemd(Systemd):
     async def run(self) -> NoReturn:
         """See `Systemd.run`."""
         await self._bus.run()
-
-    async def close(self) -> None:
-        """See `Systemd.close`."""
-        await self._bus.close()
 
     async def statuses(self, names: Collection[UnitName]) -> Mapping[UnitName, UnitStatus]:
         """See `Systemd.statuses`."""
@@ -128,7 +126,7 @@ class DBusSystemd(Systemd):
         try:
             await self._manager("ResetFailedUnit", "s", name)
         except SystemdRefusedError as error:
-            if error.code != "NoSuchUnit":
+            if error.code != NO_SUCH_UNIT:
                 raise
 
     async def search_path(self) -> Sequence[Path]:
@@ -150,18 +148,18 @@ class DBusSystemd(Systemd):
         return getattr(variant, "value", None)
 
     def _connected(self) -> None:
-        for listener in self._listeners:
-            listener.connected()
+        for tell in self._signals.connected:
+            tell()
 
     def _received(self, message: Message) -> None:
         if message.member == "JobRemoved":
             number, _path, _unit, result = message.body
-            for listener in self._listeners:
-                listener.job_removed(JobID(number), result)
+            for tell in self._signals.job_removed:
+                tell(JobID(number), result)
         elif message.member == "PropertiesChanged" and (name := self._watched.get(message.path or "")) is not None:
             since = _since(message.body[1])
-            for listener in self._listeners:
-                listener.unit_changed(name, since)
+            for tell_change in self._signals.changed:
+                tell_change(name, since)
 
 
 def _since(changed: Mapping[str, Any]) -> datetime | None:

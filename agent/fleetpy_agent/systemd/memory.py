@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, NoReturn
 from fleetpy.ids import UnitName
 from fleetpy_agent.systemd.protocol import (
     NO_JOB,
+    NO_SUCH_UNIT,
     NOT_FOUND,
     JobID,
-    Listener,
+    Signals,
     Systemd,
     SystemdAwayError,
     SystemdRefusedError,
@@ -50,10 +51,10 @@ class MemorySystemd(Systemd):
     """How many calls it has answered."""
     stopping: bool = False
     """Whether the host is shutting down."""
+    signals: Signals = field(default_factory=Signals)
     _units: dict[UnitName, SimulatedUnit] = field(default_factory=dict)
     _linked: dict[UnitName, Path] = field(default_factory=dict)
     _enabled: set[UnitName] = field(default_factory=set)
-    _listeners: list[Listener] = field(default_factory=list)
     _watched: frozenset[UnitName] = frozenset()
     _jobs: int = 0
     _away: bool = False
@@ -96,11 +97,8 @@ class MemorySystemd(Systemd):
 
     def detach(self) -> None:
         """Forget who listens: the agent's process is gone."""
-        self._listeners.clear()
-
-    def listen(self, listener: Listener) -> None:
-        """See `Systemd.listen`."""
-        self._listeners.append(listener)
+        for told in (self.signals.changed, self.signals.job_removed, self.signals.connected):
+            told.clear()
 
     def watch(self, names: Collection[UnitName]) -> None:
         """See `Systemd.watch`."""
@@ -110,13 +108,10 @@ class MemorySystemd(Systemd):
         """See `Systemd.run`."""
         while True:
             if not self._away:
-                for listener in self._listeners:
-                    listener.connected()
+                for tell in self.signals.connected:
+                    tell()
                 self._back.clear()
             await self._back.wait()
-
-    async def close(self) -> None:
-        """See `Systemd.close`."""
 
     async def statuses(self, names: Collection[UnitName]) -> Mapping[UnitName, UnitStatus]:
         """See `Systemd.statuses`."""
@@ -143,7 +138,7 @@ class MemorySystemd(Systemd):
         await self._travel()
         for file in files:
             if self.read(file) is None:
-                raise SystemdRefusedError(f"Unit file {file} does not exist.", "NoSuchUnit")
+                raise SystemdRefusedError(f"Unit file {file} does not exist.", NO_SUCH_UNIT)
             self._linked[UnitName(file.name)] = file
             self.history.append(f"link {file.name}")
 
@@ -157,7 +152,7 @@ class MemorySystemd(Systemd):
         await self._travel()
         for name in names:
             if name not in self._linked:
-                raise SystemdRefusedError(f"Unit file {name} does not exist.", "NoSuchUnit")
+                raise SystemdRefusedError(f"Unit file {name} does not exist.", NO_SUCH_UNIT)
         for name in names:
             del self._linked[name]
             self._enabled.discard(name)
@@ -174,8 +169,9 @@ class MemorySystemd(Systemd):
         """See `Systemd.enqueue`."""
         await self._travel()
         unit, behaviour = self._find(name), self._behaviour(name)
-        if behaviour.refuses or (unit.load != "loaded" and verb is not Verb.STOP):
-            code = behaviour.refuses or {NOT_FOUND: "NoSuchUnit"}.get(unit.load, "BadUnitSetting")
+        if behaviour.refuses or (unit.load != "loaded" and not (verb is Verb.STOP and unit.status.up)):
+            absent = verb is Verb.STOP or unit.load == NOT_FOUND
+            code = behaviour.refuses or (NO_SUCH_UNIT if absent else "BadUnitSetting")
             raise SystemdRefusedError(f"Unit {name} cannot {verb}: {code}", code)
         self.history.append(f"{verb} {name}")
         if unit.verb is verb:
@@ -285,8 +281,8 @@ class MemorySystemd(Systemd):
             unit.timer.cancel()
         job, unit.job, unit.verb, unit.timer = unit.job, NO_JOB, None, None
         if not self._away:
-            for listener in self._listeners:
-                listener.job_removed(job, result)
+            for tell in self.signals.job_removed:
+                tell(job, result)
 
     def _become(self, name: UnitName, active: str) -> None:
         unit = self._units[name]
@@ -295,5 +291,5 @@ class MemorySystemd(Systemd):
         unit.active = active
         unit.since = datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
         if not self._away and name in self._watched:
-            for listener in self._listeners:
-                listener.unit_changed(name, unit.since)
+            for tell in self.signals.changed:
+                tell(name, unit.since)

@@ -11,14 +11,14 @@ Signals are hints: one may be lost while the connection is, so whoever listens a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, NoReturn, Protocol
 
 from fleetpy.errors import FleetError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -28,6 +28,9 @@ JobID = NewType("JobID", int)
 """A queued job of systemd; never given twice while systemd's state lasts."""
 
 NO_JOB = JobID(0)
+
+NO_SUCH_UNIT = "NoSuchUnit"
+"""The code of a refusal: systemd does not know the unit, or has not loaded it."""
 
 NOT_FOUND = "not-found"
 """The LoadState of a name that systemd knows no file for."""
@@ -72,27 +75,24 @@ NOWHERE = UnitStatus(NOT_FOUND, "inactive", "dead")
 """What systemd says of a name that it knows nothing of."""
 
 
-class Listener(Protocol):
-    """Who is told of what systemd signals; the methods are called in the event loop and must not block."""
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Who is told of what; each is called in the event loop, and must not block."""
 
-    def unit_changed(self, name: UnitName, since: datetime | None) -> None:
-        """A watched unit may have changed; `since` is when its present active state began, if the signal told."""
-        ...
-
-    def job_removed(self, job: JobID, result: str) -> None:
-        """A job has ended: `done`, `canceled`, `timeout`, `failed`, `dependency`, `skipped` and so on."""
-        ...
-
-    def connected(self) -> None:
-        """Calls reach systemd, again or for the first time; signals may have been missed."""
-        ...
+    changed: list[Callable[[UnitName, datetime | None], None]] = field(default_factory=list)
+    """A watched unit may have changed; the time is when its present active state began, if the signal told."""
+    job_removed: list[Callable[[JobID, str], None]] = field(default_factory=list)
+    """A job has ended: `done`, `canceled`, `timeout`, `failed`, `dependency`, `skipped` and so on."""
+    connected: list[Callable[[], None]] = field(default_factory=list)
+    """Calls reach systemd, again or for the first time; signals may have been missed."""
 
 
 class Systemd(Protocol):
     """One host's systemd, as the agent uses it."""
 
-    def listen(self, listener: Listener) -> None:
-        """Tell `listener` from now on; there may be several."""
+    @property
+    def signals(self) -> Signals:
+        """Where to be told."""
         ...
 
     def watch(self, names: Collection[UnitName]) -> None:
@@ -101,10 +101,6 @@ class Systemd(Protocol):
 
     async def run(self) -> NoReturn:
         """Keep the connection; calls need it running."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of the connection."""
         ...
 
     async def statuses(self, names: Collection[UnitName]) -> Mapping[UnitName, UnitStatus]:

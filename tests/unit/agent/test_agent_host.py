@@ -93,6 +93,20 @@ async def test_a_slow_stop_does_not_hold_up_the_others() -> None:
         assert WEB in host.systemd.running()
 
 
+async def test_nothing_is_reloaded_before_a_slow_stop_has_ended() -> None:
+    async with one_host() as (registry, host):
+        host.systemd.behaviours[WEB] = Behaviour(stop=30.0)
+        registry.place(WEB)
+        host.start_agent()
+        await until(lambda: WEB in host.systemd.running())
+        host.history()
+        registry.unplace(WEB)
+        await settled(20.0)
+        assert host.history() == ["stop web.service"]
+        await until(lambda: not registry.states())
+        assert host.history() == ["disable web.service", "reload"]
+
+
 async def test_a_job_that_hangs_does_not_hold_up_the_others() -> None:
     async with one_host() as (registry, host):
         hanging = [UnitName(f"hang{number}.service") for number in range(40)]
@@ -279,6 +293,19 @@ async def test_a_unit_file_that_systemd_cannot_load_is_told_of_and_does_not_stop
         assert state is not None
         assert (state.load, state.active, state.goal) == ("bad-setting", "inactive", LAUNCHED)
         assert state.problem == "systemd refuses to start it: Unit web.service cannot start: BadUnitSetting"
+
+
+async def test_stopping_a_unit_that_systemd_could_not_load_is_done_at_once() -> None:
+    async with one_host() as (registry, host):
+        host.systemd.behaviours[WEB] = Behaviour(load="bad-setting")
+        registry.place(WEB)
+        host.start_agent()
+        await until(lambda: (state := registry.state(WEB)) is not None and state.goal is LAUNCHED)
+        registry.place(WEB, goal=LOADED)
+        await until(lambda: (state := registry.state(WEB)) is not None and state.goal is LOADED)
+        await settled(100.0)
+        assert (state := registry.state(WEB)) is not None
+        assert state.problem is None
 
 
 async def test_a_unit_file_that_the_registry_does_not_have_is_told_of_and_does_not_stop_others() -> None:
