@@ -10,9 +10,11 @@ import pytest
 from fleetpy.client.client import FleetClient
 from fleetpy.schemas.fleetpy_v1 import Change
 from fleetpy_lab.lab import Lab
+from tests.support.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _BUILDING_AND_TESTING = 600
 """Seconds for a test: the first one may have to wait for the images to be built."""
@@ -42,6 +44,15 @@ def lab(lab_of_the_session: Lab) -> Lab:
     lab_of_the_session.restore()
     destroy_all_units(lab_of_the_session)
     return lab_of_the_session
+
+
+@pytest.fixture
+def cluster(lab: Lab, tmp_path: Path) -> Iterator[Cluster]:
+    """The same with a fleetctl outside of it, and a folder for unit files."""
+    cluster = Cluster(lab, tmp_path)
+    yield cluster
+    lab.restore()
+    cluster.forget_metadata()
 
 
 def destroy_all_units(lab: Lab) -> None:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from fleetpy_lab.host import HostStatus
 from tests.support.cluster import HOSTS, PATIENCE, SLEEPER, Cluster
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from fleetpy_lab.lab import Lab
 
 SIGNALLED = 20.0
 """Seconds within which a change is published that a signal told of: far below the time between two comparisons."""
@@ -21,11 +14,6 @@ STAMPED = """[Service]
 ExecStart=/bin/sh -c 'date +%%s.%%N >/var/lib/%n.started; exec sleep infinity'
 ExecStop=/bin/sh -c 'sleep 2; date +%%s.%%N >/var/lib/%n.stopped'
 """
-
-
-@pytest.fixture
-def cluster(lab: Lab, tmp_path: Path) -> Cluster:
-    return Cluster(lab, tmp_path)
 
 
 def environment(cluster: Cluster, host: str, unit: str) -> dict[str, str]:
@@ -108,11 +96,15 @@ def test_a_host_that_shuts_down_gives_its_units_up_when_they_have_stopped_and_no
     cluster.fleetctl("start", cluster.write("moving.service", STAMPED))
     leaving = cluster.running()["moving.service"]
     cluster.lab.exec(leaving, "systemctl", "--no-block", "start", "poweroff.target", check=True)
-    cluster.lab.wait_until(
-        lambda: cluster.running().get("moving.service") not in {None, leaving}, PATIENCE, "the unit runs elsewhere"
-    )
-    arrived = cluster.running()["moving.service"]
-    started = stamp(cluster, arrived, "moving.service", "started")
+    others = [host for host in HOSTS if host != leaving]
+    arrived: list[str] = []
+
+    def moved() -> bool:
+        arrived[:] = [host for host in others if cluster.active_on(host, "moving.service")]
+        return bool(arrived)
+
+    cluster.lab.wait_until(moved, PATIENCE, "the unit runs elsewhere")
+    started = stamp(cluster, arrived[0], "moving.service", "started")
     cluster.lab.wait_until(lambda: cluster.lab.host(leaving).status is HostStatus.DEAD, PATIENCE, f"{leaving} is off")
     cluster.lab.revive(leaving)
     stopped = stamp(cluster, leaving, "moving.service", "stopped")

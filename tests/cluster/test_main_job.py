@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.support.cluster import HOSTS, PATIENCE, SLEEPER, Cluster
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from fleetpy_lab.lab import Lab
-
-
-@pytest.fixture
-def cluster(lab: Lab, tmp_path: Path) -> Cluster:
-    return Cluster(lab, tmp_path)
 
 
 def test_a_started_unit_runs_where_list_units_says_and_nowhere_else(cluster: Cluster) -> None:
