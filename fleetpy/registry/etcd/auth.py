@@ -31,6 +31,11 @@ class Tokens:
         self._metadata: Metadata | None = None if settings.username else ()
         self._renewing = asyncio.Lock()
 
+    @property
+    def known(self) -> Metadata:
+        """What a request may carry without asking for a token first."""
+        return self._metadata or ()
+
     async def metadata(self, channel: Channel) -> Metadata:
         """What a request carries; raises what a call over the channel raises."""
         if self._metadata is not None:

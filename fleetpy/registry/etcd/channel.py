@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
-from aetcd.rpc import AuthStub, KVStub, LeaseStub, MaintenanceStub, StatusRequest, WatchStub
+from aetcd.rpc import (
+    AuthStub,
+    KVStub,
+    LeaseStub,
+    MaintenanceStub,
+    RangeRequest,
+    StatusRequest,
+    StatusResponse,
+    WatchStub,
+)
 from grpc.aio import AioRpcError, UsageError
 
-from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of
+from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of, is_about
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,17 +73,32 @@ class Channel:
         """Whether there is a connection, as far as is known."""
         return not self.closed and self._channel.get_state() is grpc.ChannelConnectivity.READY
 
-    async def probe(self, timeout: float) -> str:  # noqa: ASYNC109 - gRPC's own deadline, which the member learns of
-        """Ask the member itself how it is, connecting if need be; empty if well, else what is wrong in words."""
+    async def probe(self, metadata: Metadata, patience: float) -> str:
+        """Ask the member itself how it is, connecting if need be; empty if well, else what is wrong in words.
+
+        Early etcds say so to anybody, later ones, if they have users, to these, and some only to administrators.
+        Then a read tells as much: it is refused for want of a permission when the cluster has already agreed on it.
+        """
+        ask = partial(self._maintenance.Status, StatusRequest(), timeout=patience, metadata=metadata)
+        read = partial(self.kv.Range, RangeRequest(key=b"/", keys_only=True), timeout=patience, metadata=metadata)
         async with self._probing:
             try:
-                status = await self.call(lambda: self._maintenance.Status(StatusRequest(), timeout=timeout))
+                return self._read_status(await self.call(ask))
             except AioRpcError as error:
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                    return f"no answer within {timeout:g} s"
-                return details_of(error)
+                if not is_about(error, grpc.StatusCode.PERMISSION_DENIED, "permission denied"):
+                    return _in_words(error, patience)
             except BrokenConnectionError:
                 return "no answer"
+            try:
+                await self.call(read)
+            except AioRpcError as error:
+                denied = is_about(error, grpc.StatusCode.PERMISSION_DENIED, "permission denied")
+                return "" if denied else _in_words(error, patience)
+            except BrokenConnectionError:
+                return "no answer"
+        return ""
+
+    def _read_status(self, status: StatusResponse) -> str:
         self.version = tuple(int(part) for part in status.version.split("-")[0].split(".") if part.isdigit())
         if self.version < _OLDEST:
             return f"it is etcd {status.version}, and 3.4 is the oldest that fleetpy works with"
@@ -101,3 +126,9 @@ class Channel:
         """End the connection and every call over it."""
         self.closed = True
         await self._channel.close(None)
+
+
+def _in_words(error: AioRpcError, patience: float) -> str:
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"no answer within {patience:g} s"
+    return details_of(error)

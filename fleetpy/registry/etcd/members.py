@@ -16,14 +16,17 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
+from grpc.aio import AioRpcError
+
 from fleetpy.errors import UnavailableError
 from fleetpy.registry.etcd.channel import Channel
-from fleetpy.registry.etcd.failures import unreachable
+from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of, is_bad_token, unreachable
 from fleetpy.registry.protocol import RegistryDeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from fleetpy.registry.etcd.auth import Tokens
     from fleetpy.registry.etcd.settings import Endpoint, EtcdSettings
 
 _log = logging.getLogger(__name__)
@@ -35,8 +38,9 @@ STAGGER = 0.25
 class Members:
     """The members of one etcd cluster, of which one is in use. Belongs to one event loop."""
 
-    def __init__(self, settings: EtcdSettings) -> None:
+    def __init__(self, settings: EtcdSettings, tokens: Tokens) -> None:
         self._settings = settings
+        self._tokens = tokens
         endpoints = list(settings.parsed)
         random.shuffle(endpoints)
         self._endpoints = sorted(endpoints, key=lambda endpoint: not endpoint.loopback)
@@ -70,7 +74,7 @@ class Members:
         """Something went wrong with this member: see how it is, and leave it if it is not well."""
         if channel.closed:
             return
-        problem = await channel.probe(self._settings.request_timeout) if channel.connected else "the connection is gone"
+        problem = await self._problem(channel) if channel.connected else "the connection is gone"
         if problem:
             await self._leave(channel, problem)
 
@@ -86,6 +90,20 @@ class Members:
     def _check_open(self) -> None:
         if self._closed:
             raise UnavailableError(f"the connection to etcd ({self.names}) is closed")
+
+    async def _problem(self, channel: Channel) -> str:
+        """What is wrong with a member, by its own word; nothing if it is well."""
+        patience = self._settings.request_timeout
+        metadata = self._tokens.known
+        problem = await channel.probe(metadata, patience)
+        if not (is_bad_token(problem) and self._tokens.refused(metadata)):
+            return problem
+        try:
+            return await channel.probe(await self._tokens.metadata(channel), patience)
+        except AioRpcError as error:
+            return details_of(error)
+        except BrokenConnectionError:
+            return "no answer"
 
     async def _leave(self, channel: Channel, problem: str) -> None:
         self._failed_at[channel.endpoint] = asyncio.get_running_loop().time()
@@ -126,7 +144,7 @@ class Members:
             return error
         problem = "not asked to the end"
         try:
-            problem = await channel.probe(self._settings.request_timeout)
+            problem = await self._problem(channel)
         finally:
             if problem:
                 await channel.close()

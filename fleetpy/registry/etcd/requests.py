@@ -38,8 +38,8 @@ class Requests:
     """Sends the requests of one registry."""
 
     def __init__(self, settings: EtcdSettings) -> None:
-        self.members = Members(settings)
         self.tokens = Tokens(settings)
+        self.members = Members(settings, self.tokens)
         self.timeout = settings.request_timeout
 
     async def send(self, send: Send, *, repeatable: bool, read: Read = lambda _: None) -> Any:
