@@ -8,7 +8,7 @@ import click
 
 from fleetpy.unit.file import UnitFile, UnitOption
 from fleetpy_cli.cluster import connect
-from fleetpy_cli.options import FleetCommand
+from fleetpy_cli.options import FleetCommand, complete_units
 from fleetpy_cli.targets import find_targets
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=FleetCommand, examples=("fleetctl cat hello.service", "fleetctl cat 'web@*'"))
-@click.argument("names", nargs=-1, required=True, metavar="UNIT…")
+@click.argument("names", nargs=-1, required=True, metavar="UNIT…", shell_complete=complete_units)
 @click.pass_obj
 def cat(session: Session, names: tuple[str, ...]) -> int:
     """Show the unit files of units, as the cluster has them.

@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from fleetpy.client.client import FleetClient
-from fleetpy.client.endpoint import TLSFiles
+from fleetpy.client.endpoint import TLSFiles, parse_endpoint
 
 if TYPE_CHECKING:
+    from fleetpy.client.endpoint import Route
     from fleetpy_cli.session import Session
 
 
@@ -18,4 +19,12 @@ def connect(session: Session) -> FleetClient:
         logging.basicConfig(format="%(asctime)s %(message)s")
         logging.getLogger("httpx").setLevel(logging.INFO)  # a line for each request
     tls = TLSFiles(session.ca_file, session.cert_file, session.key_file)
-    return FleetClient(session.endpoint, tls, session.request_timeout)
+    return FleetClient(session.endpoint, tls, session.request_timeout, _route(session))
+
+
+def _route(session: Session) -> Route | None:
+    if not session.tunnel:
+        return None
+    from fleetpy_cli.tunnel import tunnel_of  # noqa: PLC0415 - most runs go the direct way
+
+    return tunnel_of(session).route_to(parse_endpoint(session.endpoint))

@@ -8,7 +8,7 @@ import click
 
 from fleetpy_cli.cluster import connect
 from fleetpy_cli.legend import machine_legend
-from fleetpy_cli.options import FleetCommand
+from fleetpy_cli.options import FleetCommand, complete_units
 from fleetpy_cli.targets import unit_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=FleetCommand, examples=("fleetctl explain hello.service",))
-@click.argument("name", metavar="UNIT")
+@click.argument("name", metavar="UNIT", shell_complete=complete_units)
 @click.pass_obj
 def explain(session: Session, name: str) -> int:
     """Say where a unit is, where it would go, and what each machine has against it."""

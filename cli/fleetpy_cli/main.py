@@ -24,11 +24,13 @@ import click
 from fleetpy import __version__
 from fleetpy.client.errors import ApiDistrustError, ApiTimeoutError, ApiUnreachableError
 from fleetpy.errors import FleetError
-from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
+from fleetpy_cli.options import GLOBAL_OPTIONS, with_values, write_options
 from fleetpy_cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from click.shell_completion import CompletionItem
 
 COLLECT_AFTER = 100_000
 """How many objects more than before there are when garbage is looked for: imports and long lists make none."""
@@ -52,7 +54,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "explain": CommandEntry(
         "fleetpy_cli.explain:explain", "Say where a unit is, where it would go, and what each machine has against it."
     ),
+    "fd-forward": CommandEntry(
+        "fleetpy_cli.fd_forward:fd_forward", "Connect standard input and output to a unix socket of this host."
+    ),
     "help": CommandEntry("fleetpy_cli.help:show_help", "Show what there is to know about a command."),
+    "journal": CommandEntry("fleetpy_cli.journal:journal", "Show the journal of a unit, wherever it is."),
     "list-machines": CommandEntry("fleetpy_cli.lists:list_machines", "List the machines that are in the cluster now."),
     "list-unit-files": CommandEntry(
         "fleetpy_cli.lists:list_unit_files",
@@ -68,8 +74,14 @@ COMMANDS: dict[str, CommandEntry] = {
     "restart": CommandEntry(
         "fleetpy_cli.control:restart", "Restart units, one after another; a unit that is only loaded is started."
     ),
+    "ssh": CommandEntry(
+        "fleetpy_cli.ssh:ssh", "Open a shell on a machine, or on the one where a unit is, or run a command there."
+    ),
     "start": CommandEntry(
         "fleetpy_cli.submit:start", "Start units in the cluster, submitting and placing them first if necessary."
+    ),
+    "status": CommandEntry(
+        "fleetpy_cli.status:status", "Show what systemd says of units, on the machines where they are."
     ),
     "stop": CommandEntry(
         "fleetpy_cli.control:stop", "Stop units; they stay loaded on their machines, and can be started again."
@@ -78,6 +90,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "unload": CommandEntry(
         "fleetpy_cli.control:unload",
         "Take units off their machines, stopping them first; the cluster keeps their unit files.",
+    ),
+    "verify": CommandEntry(
+        "fleetpy_cli.verify:verify", "Check unit files without submitting them, and say what would be refused."
     ),
     "version": CommandEntry("fleetpy_cli.version:version", "Show fleetctl's version."),
 }
@@ -100,6 +115,17 @@ class FleetGroup(click.Group):
         module, _, attribute = COMMANDS[candidates[0]].place.partition(":")
         command = getattr(import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line as far as the command."""
+        return super().parse_args(ctx, with_values(args))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and global options, importing no command."""
+        from fleetpy_cli.completion import commands  # noqa: PLC0415 - for a shell that asks, and nobody else
+
+        found = commands({name: entry.summary for name, entry in COMMANDS.items()}, incomplete)
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the global options, then the commands, importing none of them."""
@@ -132,6 +158,8 @@ class FleetGroup(click.Group):
                 raise
             session.output.error(f"this is a defect of fleetctl, please report it: {error!r} (--debug shows where)")
             code = 1
+        finally:
+            session.closing.close()
         sys.exit(code or 0)
 
 

@@ -14,14 +14,17 @@ from click.core import ParameterSource
 
 from fleetpy.client.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT
 from fleetpy_cli.clock import ATTEMPT_SECONDS
-from fleetpy_cli.session import Session
+from fleetpy_cli.session import DEFAULT_SSH_TIMEOUT, DEFAULT_SSH_USERNAME, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_STRICT = "strict-host-key-checking"
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
@@ -65,11 +68,39 @@ GLOBAL_OPTIONS: tuple[click.Option, ...] = (
         metavar="SECONDS",
         help=f"How long a single request may take. Default: {DEFAULT_TIMEOUT:g}.",
     ),
+    _global(
+        "tunnel",
+        metavar="HOST[:PORT]",
+        help="Reach the cluster by SSH through this host: the API, and the machines for ssh, journal and status.",
+    ),
+    _global(
+        "ssh-username", metavar="USER", help=f"Who to be on hosts reached by SSH. Default: {DEFAULT_SSH_USERNAME}."
+    ),
+    _global(
+        "ssh-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help=f"How long an SSH connection may take to be there. Default: {DEFAULT_SSH_TIMEOUT:g}.",
+    ),
+    _global("known-hosts-file", type=_FILE, help="Where keys of SSH hosts are kept. Default: OpenSSH's own files."),
+    _global(
+        _STRICT,
+        type=click.BOOL,
+        metavar="true|false",
+        help="Whether an SSH host has to prove that it is the one of before. Default: as OpenSSH is configured.",
+    ),
     _global("driver", _check_driver, metavar="API", help="How to reach the cluster; API is the only way."),
     _global(
         "debug", is_flag=True, help="Log every request to standard error, and show where a defect of fleetctl lies."
     ),
 )
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """Arguments with `=true` behind an option that may stand without a value, as the original's could."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    said = [f"{one}=true" if one == f"--{_STRICT}" else one for one in arguments[:end]]
+    return [*said, *arguments[end:]]
 
 
 class FleetCommand(click.Command):
@@ -82,6 +113,10 @@ class FleetCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, then the global ones."""
         return [*super().get_params(ctx), *GLOBAL_OPTIONS]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        return super().parse_args(ctx, with_values(args))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the global ones."""
@@ -104,9 +139,36 @@ def write_options(formatter: click.HelpFormatter, title: str, records: list[tupl
         formatter.write_dl([record for record in records if record is not None])
 
 
+def complete_units(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell may make of the beginning of a unit's name; for a parameter's `shell_complete`."""
+    from fleetpy_cli.completion import units  # noqa: PLC0415 - for a shell that asks, and nobody else
+
+    return units(context, incomplete)
+
+
+def complete_machines_and_units(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The same for a machine's id, and where both may stand also a unit's name."""
+    from fleetpy_cli.completion import machines_and_units  # noqa: PLC0415 - likewise
+
+    return machines_and_units(context, parameter, incomplete)
+
+
 def units_argument(command: F) -> F:
     """Any number of units."""
-    return click.argument("names", nargs=-1, metavar="UNIT…")(command)
+    return click.argument("names", nargs=-1, metavar="UNIT…", shell_complete=complete_units)(command)
+
+
+def ssh_port_option(command: F) -> F:
+    """`--ssh-port`."""
+    return click.option(
+        "--ssh-port",
+        type=click.IntRange(1, 65535),
+        metavar="N",
+        envvar="FLEETCTL_SSH_PORT",
+        help="The machine's SSH port. Default: as OpenSSH is configured, 22.",
+    )(command)
 
 
 def replace_option(command: F) -> F:

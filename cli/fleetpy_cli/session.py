@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,13 @@ from fleetpy_cli.output import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fleetpy_cli.tunnel import Tunnel
+
+DEFAULT_SSH_USERNAME = "core"
+"""The original's; it was the user of CoreOS."""
+
+DEFAULT_SSH_TIMEOUT = 10.0
 
 
 @dataclass(slots=True)
@@ -23,4 +31,16 @@ class Session:
     request_timeout: float = DEFAULT_TIMEOUT
     """Seconds."""
     debug: bool = False
+    tunnel: str = ""
+    """`[USER@]HOST[:PORT]` through which everything goes; empty for the direct way."""
+    ssh_username: str = DEFAULT_SSH_USERNAME
+    ssh_timeout: float = DEFAULT_SSH_TIMEOUT
+    """Seconds until an SSH connection is there."""
+    known_hosts_file: Path | None = None
+    """None: as OpenSSH is configured."""
+    strict_host_key_checking: bool | None = None
+    """None: as OpenSSH is configured."""
+    opened_tunnel: Tunnel | None = None
+    closing: ExitStack = field(default_factory=ExitStack)
+    """What is to be closed when the run ends."""
     output: Output = field(default_factory=Output)

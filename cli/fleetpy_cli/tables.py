@@ -5,6 +5,7 @@
 | `table` | aligned columns, coloured | tab-separated, as they stand |
 | `wide` | the same with every column, nothing shortened | likewise |
 | `json` | one array of objects, every column (or those of `--fields`), values whole | the same |
+| `yaml` | the same as YAML | the same |
 | `name` | names alone, each once | the same |
 """
 
@@ -26,7 +27,7 @@ Row = TypeVar("Row")
 NOTHING = "-"
 """What stands where there is nothing to say."""
 
-FORMS = ("table", "wide", "json", "name")
+FORMS = ("table", "wide", "json", "yaml", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Listing(Generic[Row]):
         if form.name == "json":
             entries = [{field: self.columns[field].value(row) for field in fields} for row in rows]
             output.line(json.dumps(entries, indent=2, ensure_ascii=False))
+        elif form.name == "yaml":
+            from fleetpy_cli.yaml import dump  # noqa: PLC0415 - few ask for it
+
+            output.text(dump([{field: self.columns[field].value(row) for field in fields} for row in rows]))
         elif form.name == "name":
             for name in dict.fromkeys(map(self.name, rows)):
                 output.line(name)

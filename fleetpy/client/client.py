@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fleetpy.client.cluster_api import ClusterApi, EventSource
+    from fleetpy.client.endpoint import Route
     from fleetpy.schemas.fleetpy_v1 import (
         Change,
         ChangeResults,
@@ -36,14 +38,20 @@ class FleetClient:
     """A cluster, as seen through one API. Nothing is sent before the first question.
 
     It is a context manager, which closes its connections. Every method but `close` raises the errors of
-    `fleetpy.client.errors`, each with a sentence for the user.
+    `fleetpy.client.errors`, each with a sentence for the user. With a `route`, every connection goes to its socket.
     """
 
     def __init__(
-        self, endpoint: str = DEFAULT_ENDPOINT, tls: TLSFiles | None = None, timeout: float = DEFAULT_TIMEOUT
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        tls: TLSFiles | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        route: Route | None = None,
     ) -> None:
         place = parse_endpoint(endpoint)
-        self._connection = Connection(open_http(place, tls or TLSFiles(), timeout), place)
+        http = open_http(place, tls or TLSFiles(), timeout, route)
+        told = place if route is None else replace(place, text=f"{place.text} {route.words}")
+        self._connection = Connection(http, told)
         self._own = FleetpyApi(self._connection)
         self._original = OriginalApi(self._connection)
 

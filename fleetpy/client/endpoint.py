@@ -35,6 +35,15 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """A way to an endpoint that is not the direct one: the path of a socket here that leads there, and its words."""
+
+    socket: str
+    words: str
+    """As in a sentence, behind the endpoint: `through core@192.0.2.1`."""
+
+
+@dataclass(frozen=True, slots=True)
 class TLSFiles:
     """Paths of PEM files: whom to trust (None: the system's certificates), and who we are."""
 

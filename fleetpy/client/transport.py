@@ -1,4 +1,4 @@
-"""An HTTP client that gets to an endpoint: by unix socket, TCP, or TLS."""
+"""An HTTP client that gets to an endpoint: by unix socket, TCP, or TLS; directly, or by a route already open."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fleetpy.client.httpx_lean import httpx
 from fleetpy.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleetpy.client.endpoint import Endpoint, TLSFiles
+    from fleetpy.client.endpoint import Endpoint, Route, TLSFiles
 
 
-def open_http(endpoint: Endpoint, tls: TLSFiles, timeout: float) -> httpx.Client:
+def open_http(endpoint: Endpoint, tls: TLSFiles, timeout: float, route: Route | None = None) -> httpx.Client:
     """An HTTP client for the endpoint; `timeout` is in seconds and for one request.
 
     No proxy or netrc of the environment has a say in where a cluster's root API is. Raises `UsageError` when the
@@ -21,7 +21,8 @@ def open_http(endpoint: Endpoint, tls: TLSFiles, timeout: float) -> httpx.Client
     """
     if tls and endpoint.socket is None and not endpoint.is_encrypted:
         raise UsageError(f"certificates were given, but endpoint {endpoint.text!r} is not encrypted; write https://")
-    transport = httpx.HTTPTransport(uds=endpoint.socket, verify=_tls_context(endpoint, tls), trust_env=False)
+    socket = endpoint.socket if route is None else route.socket
+    transport = httpx.HTTPTransport(uds=socket, verify=_tls_context(endpoint, tls), trust_env=False)
     return httpx.Client(
         base_url=endpoint.url,
         transport=transport,

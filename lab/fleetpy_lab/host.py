@@ -159,6 +159,7 @@ def _configuration(lab: str, machine_id: str, plan: HostPlan) -> dict[str, str]:
         # Sockets belong to whoever runs the lab, so that fleetctl can be used from outside without being root.
         "/etc/systemd/system/fleet-api.socket.d/lab.conf": (
             f"[Socket]\nListenStream={OUTSIDE}/{SOCKET}\nSocketUser={os.getuid()}\n"
+            "SocketGroup=sudo\n"  # core's: for `fleetctl --tunnel`
         ),
     }
     if plan.name in plan.members:

@@ -81,6 +81,13 @@ class FakeFleetd:
         with _running(server):
             yield f"https://127.0.0.1:{server.server_address[1]}"
 
+    @contextmanager
+    def serving_tcp(self) -> Iterator[str]:
+        """Serve on a loopback port while the context lasts; gives the endpoint."""
+        server = _TCPServer(("127.0.0.1", 0), _handler_of(self))
+        with _running(server):
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+
     def add(self, name: str, text: str, state: str = "inactive", machine: str = M1) -> FakeUnit:
         """Put a unit into the cluster, already where it is wanted."""
         options = [option._asdict() for option in UnitFile.parse(text).options]

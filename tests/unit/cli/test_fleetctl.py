@@ -62,7 +62,7 @@ def test_a_command_is_what_the_list_of_commands_says(fleetctl: Fleetctl, name: s
 
 
 def test_a_command_may_be_shortened_as_long_as_it_is_clear(fleetctl: Fleetctl) -> None:
-    assert fleetctl("ver").stdout == VERSION
+    assert fleetctl("vers").stdout == VERSION
     result = fleetctl("list-unit")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'list-unit' could be list-unit-files or list-units" in result.stderr
