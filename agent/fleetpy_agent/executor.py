@@ -188,9 +188,7 @@ class Executor:
         for name in names:
             status, record = statuses.get(name, NOWHERE), self._ledger.records[name]
             if status.load == NOT_FOUND:
-                self._give_up(
-                    batch, name, wanted, "systemd does not find the unit file that it was told to link", LATER
-                )
+                self._give_up(batch, name, wanted, _not_found(name), LATER)
                 continue
             if record.goal is UnitGoal.INACTIVE:
                 self._ledger.put(name, record.model_copy(update={"goal": UnitGoal.LOADED}))
@@ -228,6 +226,12 @@ async def _bulk(
                 await call([name])
             except SystemdRefusedError as error:
                 refused(name, error)
+
+
+def _not_found(name: UnitName) -> str:
+    if name.endswith(".scope"):
+        return "systemd makes scopes of processes that run already, never of a file"
+    return "systemd does not find the unit file that it was told to link"
 
 
 def _pass_over(name: UnitName, error: SystemdRefusedError) -> None:
