@@ -16,19 +16,32 @@ ExecStop=/bin/sh -c 'sleep 2; date +%%s.%%N >/var/lib/%n.stopped'
 """
 
 
+def said(cluster: Cluster, host: str, *command: str) -> str:
+    """What a command on the host prints, which is something: Docker now and then loses all of a command's output."""
+    told = ""
+
+    def answered() -> bool:
+        nonlocal told
+        told = cluster.lab.exec(host, *command, check=True).stdout
+        return bool(told)
+
+    cluster.lab.wait_until(answered, PATIENCE, f"{command[0]} on {host} says something")
+    return told
+
+
 def environment(cluster: Cluster, host: str, unit: str) -> dict[str, str]:
     """What the unit's main process has in its environment."""
-    told = cluster.lab.exec(host, "cat", f"/proc/{cluster.main_pid(host, unit)}/environ", check=True).stdout
+    told = said(cluster, host, "cat", f"/proc/{cluster.main_pid(host, unit)}/environ")
     return dict(line.split("=", 1) for line in told.split("\0") if line)
 
 
 def reloads(cluster: Cluster, host: str) -> int:
     """How many times the host's systemd has read its unit files again."""
-    return cluster.lab.exec(host, "journalctl", "--no-pager", "_PID=1").stdout.count("Reloading.")
+    return said(cluster, host, "journalctl", "--no-pager", "_PID=1").count("Reloading.")
 
 
 def stamp(cluster: Cluster, host: str, unit: str, what: str) -> float:
-    return float(cluster.lab.exec(host, "cat", f"/var/lib/{unit}.{what}", check=True).stdout)
+    return float(said(cluster, host, "cat", f"/var/lib/{unit}.{what}"))
 
 
 def test_a_unit_knows_the_number_of_its_placement_and_it_grows(cluster: Cluster) -> None:
@@ -58,12 +71,12 @@ def test_an_install_section_is_in_force_until_the_unit_is_unloaded(cluster: Clus
     cluster.fleetctl("load", cluster.write("wanted.service", f"{SLEEPER}[Install]\nWantedBy=multi-user.target\n"))
     cluster.fleetctl("start", "wanted.service")
     host = cluster.running()["wanted.service"]
-    enabled = cluster.lab.exec(host, "systemctl", "is-enabled", "wanted.service").stdout.strip()
-    wants = cluster.lab.exec(host, "ls", "/run/systemd/system/multi-user.target.wants").stdout.split()
+    enabled = said(cluster, host, "systemctl", "is-enabled", "wanted.service").strip()
+    wants = said(cluster, host, "ls", "/run/systemd/system/multi-user.target.wants").split()
     assert (enabled, wants) == ("enabled-runtime", ["wanted.service"])
     cluster.fleetctl("unload", "wanted.service")
     for folder in ("/run/systemd/system", "/run/fleet/units", "/run/fleet/agent/applied"):
-        assert "wanted" not in cluster.lab.exec(host, "ls", "-R", folder).stdout
+        assert "wanted" not in said(cluster, host, "ls", "-R", folder)
 
 
 @pytest.mark.parametrize("upheaval", [("daemon-reexec",), ("restart", "dbus.service")])
@@ -100,7 +113,8 @@ def test_a_host_that_shuts_down_gives_its_units_up_when_they_have_stopped_and_no
     arrived: list[str] = []
 
     def moved() -> bool:
-        arrived[:] = [host for host in others if cluster.active_on(host, "moving.service")]
+        started = "/var/lib/moving.service.started"
+        arrived[:] = [host for host in others if cluster.lab.exec(host, "test", "-s", started).returncode == 0]
         return bool(arrived)
 
     cluster.lab.wait_until(moved, PATIENCE, "the unit runs elsewhere")
