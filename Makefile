@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The lab and the tests need root (Docker, debootstrap); root must not leave its files in the user's checkout.
-AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=true
+AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=true \
+  HYPOTHESIS_STORAGE_DIRECTORY=/tmp/fleetpy-hypothesis
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
 
 .PHONY: help setup demo check test test-fast bench docs clean

@@ -14,7 +14,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from fleetpy.errors import InvalidUnitNameError
+from fleetpy.errors import ConfigError, InvalidUnitNameError
 from fleetpy.unit.name import parse_unit_name
 from fleetpy_agent.applied import STRAY, AppliedRecord
 from fleetpy_agent.dropin import NAME as DROPIN
@@ -77,13 +77,19 @@ class DiskFiles(HostFiles):
     """The files on the host's disk."""
 
     def __init__(self, units: Path, state: Path, links: Path) -> None:
-        """`units` and `state` are made if need be; `links` is systemd's folder for what lasts until the next boot."""
+        """`units` and `state` are made if need be; `links` is systemd's folder for what lasts until the next boot.
+
+        Raises `ConfigError` for directories that cannot be made.
+        """
         self._units = units
         self._applied = state / "applied"
         self._session = state / "session.json"
         self._links = links
-        for folder in (units, self._applied):
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder, what in ((units, "units_directory"), (self._applied, "the agent's state")):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"{what}: cannot make the directory {folder}: {error}") from error
 
     def records(self) -> dict[UnitName, AppliedRecord]:
         """See `HostFiles.records`. A record that cannot be read is as good as none."""

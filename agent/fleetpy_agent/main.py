@@ -102,8 +102,11 @@ def lock(state: Path) -> IO[bytes]:
 
     Two of them would take the registration from each other without end.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    held = (state / "lock").open("wb")
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        held = (state / "lock").open("wb")
+    except OSError as error:
+        raise UnavailableError(f"cannot keep the agent's state in {state} (it runs as root): {error}") from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

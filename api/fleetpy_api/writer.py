@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from fleetpy.errors import UnavailableError
 from fleetpy.model.records import UnitFileRecord
-from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Delete, GuardFailedError, Present, Put, UnchangedSince
+from fleetpy.registry.protocol import (
+    MAX_OPERATIONS,
+    Absent,
+    Delete,
+    GuardFailedError,
+    NotSentError,
+    Present,
+    Put,
+    UnchangedSince,
+)
 from fleetpy_api.catch_up import Revised, catch_up
 from fleetpy_api.decide import Decision, Status, decide, refused
 
@@ -217,7 +226,8 @@ class UnitWriter:
             self._lose(transaction, batch)
         except UnavailableError as error:
             batch.away = error
-            batch.decisions.update(_all_refused(transaction.jobs, f"it may have been written or not, since {error}"))
+            outcome = "not written" if isinstance(error, NotSentError) else "it may have been written or not"
+            batch.decisions.update(_all_refused(transaction.jobs, f"{outcome}, since {error}"))
         else:
             if transaction.writes:
                 batch.revision = max(batch.revision, revision)

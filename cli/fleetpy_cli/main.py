@@ -153,6 +153,9 @@ class FleetGroup(click.Group):
             for line in _in_words(error).splitlines():
                 session.output.error(line)
             code = error.exit_code
+        except OSError as error:
+            session.output.error(f"cannot read or write: {error}")
+            code = 1
         except Exception as error:  # the last resort: users never see a traceback, unless they ask for it
             if session.debug:
                 raise

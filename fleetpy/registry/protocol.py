@@ -149,6 +149,10 @@ class FutureRevisionError(LostRaceError):
         self.asked = asked
 
 
+class NotSentError(UnavailableError):
+    """The store could not be reached, so nothing was asked of it: a transaction was certainly not committed."""
+
+
 class RegistryFullError(UnavailableError):
     """The store is out of space (etcd's NOSPACE alarm) and takes no writes."""
 

@@ -97,6 +97,6 @@ def _check_type(text: str, dot: str, suffix: str) -> None:
 
 
 def with_default_suffix(text: str) -> str:
-    """The name with `.service` appended unless it ends in one of systemd's types; whether it is valid is not asked."""
+    """The name with `.service` appended unless it ends in a type that systemd has or had; it may still be invalid."""
     _, dot, suffix = text.rpartition(".")
-    return text if dot and suffix in UNIT_TYPES else f"{text}.{DEFAULT_TYPE}"
+    return text if dot and suffix in UNIT_TYPES | _DROPPED_TYPES else f"{text}.{DEFAULT_TYPE}"

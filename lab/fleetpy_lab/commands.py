@@ -57,6 +57,8 @@ def down(name: str, *, everything: bool, images: bool, engine: bool, output: str
     if client is not None:
         for lab in lab_names(client) if everything else [name]:
             removed[lab] = Lab(lab, client=client).down()
+    elif not everything:
+        removed[name] = []  # without an engine there is no lab either
     gone = remove_images(client) if images and client is not None else []
     stopped = stop_engine() if engine else None
     if output == "json":

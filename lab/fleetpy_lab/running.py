@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError
+from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from fleetpy_lab.errors import LabError
 
@@ -69,14 +71,13 @@ def wait_until(condition: Callable[[], object], timeout: float, what: str) -> No
 
     A `LabError` that the condition raises counts as not yet; the last one is part of the message.
     """
-    deadline = time.monotonic() + timeout
-    while True:
-        reason = ""
-        try:
-            if condition():
-                return
-        except LabError as error:
-            reason = f": {error}"
-        if time.monotonic() >= deadline:
-            raise LabError(f"{what}: not within {timeout:g} s{reason}")
-        time.sleep(_POLL)
+    asking = Retrying(
+        retry=retry_if_exception_type(LabError) | retry_if_result(operator.not_),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(_POLL),
+    )
+    try:
+        asking(condition)
+    except RetryError as given_up:
+        last = given_up.last_attempt.exception()
+        raise LabError(f"{what}: not within {timeout:g} s{f': {last}' if last else ''}") from last

@@ -21,7 +21,7 @@ from grpc.aio import AioRpcError
 from fleetpy.errors import UnavailableError
 from fleetpy.registry.etcd.channel import Channel
 from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of, is_bad_token, unreachable
-from fleetpy.registry.protocol import RegistryDeniedError
+from fleetpy.registry.protocol import NotSentError, RegistryDeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -155,9 +155,9 @@ class Members:
 
 
 def _summary(errors: list[UnavailableError]) -> UnavailableError:
+    kind = RegistryDeniedError if any(isinstance(error, RegistryDeniedError) for error in errors) else NotSentError
     if len(errors) == 1:
-        return errors[0]
-    kind = RegistryDeniedError if any(isinstance(error, RegistryDeniedError) for error in errors) else UnavailableError
+        return kind(str(errors[0]))
     return kind(f"no member of etcd is well: {'; '.join(map(str, errors))}")
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,6 @@ from fleetpy.config.file import parse_settings
 from fleetpy.config.fleet import build_config, option_names
 from fleetpy.config.values import duration, metadata, truth
 from fleetpy.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ORIGINAL_SAMPLE = """\
 # a comment
@@ -136,3 +134,11 @@ def test_metadata_keeps_an_equals_sign_in_a_value() -> None:
 def test_a_machines_lease_is_a_fifth_shorter_than_its_time_to_live_but_never_too_short_for_etcd() -> None:
     assert config_of("agent_ttl=10s").agent_lease == 8.0
     assert config_of("agent_ttl=2s").agent_lease == 2.0
+
+
+def test_the_sample_file_shows_every_option_and_is_read_as_it_stands() -> None:
+    sample = (Path(__file__).resolve().parents[3] / "docs" / "fleet.conf.sample").read_text()
+    shown = [line.removeprefix("# ") for line in sample.splitlines() if re.match(r"# \w+=", line)]
+    assert {line.partition("=")[0] for line in shown} == set(option_names())
+    config = config_of("\n".join(line for line in shown if not line.startswith("metadata=")))
+    assert config == FleetConfig()

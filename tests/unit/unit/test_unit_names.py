@@ -118,7 +118,7 @@ def test_the_longest_name_has_255_bytes() -> None:
         ("foo.target", "foo.target"),
         ("foo.slice", "foo.slice"),
         ("foo.link", "foo.link.service"),
-        ("foo.snapshot", "foo.snapshot.service"),
+        ("foo.snapshot", "foo.snapshot"),
         ("service", "service.service"),
         ("foo.", "foo..service"),
     ],
