@@ -77,7 +77,7 @@ async def serve_alone(config: FleetConfig) -> None:
     machine, settings, service = read_machine_id(MACHINE_ID), etcd_settings(config), ServiceManager(os.environ)
     registry = connect(settings)
     home = Home(registry, keys_of(config), machine)
-    keeper = LeaseKeeper(lambda: connect(settings), config.agent_lease)
+    keeper = LeaseKeeper(lambda: connect(settings.hurried(config.agent_lease)), config.agent_lease)
     files = DiskFiles(Path(config.units_directory), STATE, LINKS)
     session = Session(home, files, keeper, partial(describe, config, machine))
     agent = Agent(home, session, DBusSystemd(), files, REBOOT * config.agent_ttl, service.status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,19 +75,28 @@ class OpenSSH:
 def run(session: Session, argv: Sequence[str]) -> int:
     """Run a program with our own input and outputs; gives its exit code, 128 and the signal's number for a signal.
 
-    Ctrl-C is the program's: it gets it too, and ends as it likes. Raises `UnavailableError` for one that there is not.
+    Ctrl-C is the program's: it gets it too, and ends as it likes; SIGTERM is passed on to it. Raises `UnavailableError`
+    for a program that there is not.
     """
     told(session, argv)
     try:
         process = subprocess.Popen(argv)  # noqa: S603 - no shell, and words of ours or after `--`
     except OSError as error:
         raise missing(argv[0], error) from error
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: process.terminate())
+    try:
+        code = _end_of(process)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return code if code >= 0 else 128 - code
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int:
     while True:
         try:
-            code = process.wait()
+            return process.wait()
         except KeyboardInterrupt:
             continue
-        return code if code >= 0 else 128 - code
 
 
 def told(session: Session, argv: Sequence[str]) -> None:

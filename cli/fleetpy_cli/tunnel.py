@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from fleetpy.client.endpoint import Route
@@ -47,9 +49,15 @@ def tunnel_of(session: Session) -> Tunnel:
     if session.opened_tunnel is None:
         tunnel = Tunnel(session)
         session.closing.callback(tunnel.close)
+        session.closing.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
         tunnel.open()
         session.opened_tunnel = tunnel
     return session.opened_tunnel
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End by a signal, but close what is open."""
+    sys.exit(128 + number)
 
 
 class Tunnel:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fleetpy.placement.rules import ALL_RULES, MACHINE_RULES, NEIGHBOUR_RULES, applying, refusal
 
@@ -33,8 +32,7 @@ _FEW = 8
 Metadata = tuple[tuple[str, frozenset[str]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What units must have in common to be refused by the same machines, for the same reasons."""
 
     machine_id: MachineID | None

@@ -35,8 +35,11 @@ class Lost:
 
     def why_held(self, name: UnitName) -> str | None:
         """In words why the unit may not start elsewhere yet; None if it may."""
+        placements = self._placements(name)
+        if not placements:
+            return None
         unit = self._occupancy.units.get(name)
-        holds = [self._holds.on(placement, unit) for placement in self._placements(name)]
+        holds = [self._holds.on(placement, unit) for placement in placements]
         last = max((hold for hold in holds if hold is not None), key=lambda hold: (hold.until, hold.why), default=None)
         return last.why if last is not None else None
 

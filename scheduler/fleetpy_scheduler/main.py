@@ -60,7 +60,7 @@ async def serve(config: FleetConfig) -> None:
         return
     settings, keys = etcd_settings(config), keys_of(config)
     registry = connect(settings)
-    keeper = LeaseKeeper(lambda: connect(settings), config.scheduler_ttl)
+    keeper = LeaseKeeper(lambda: connect(settings.hurried(config.scheduler_ttl)), config.scheduler_ttl)
     identity = f"{socket.gethostname()}/{os.getpid()}"
     scheduler = Scheduler(
         registry=registry,

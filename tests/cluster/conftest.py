@@ -42,6 +42,7 @@ def lab_of_the_session() -> Iterator[Lab]:
 def lab(lab_of_the_session: Lab) -> Lab:
     """Three hosts, up and connected, all in the cluster, without a unit."""
     lab_of_the_session.restore()
+    wait_for_agents(lab_of_the_session)
     destroy_all_units(lab_of_the_session)
     return lab_of_the_session
 
@@ -53,6 +54,16 @@ def cluster(lab: Lab, tmp_path: Path) -> Iterator[Cluster]:
     yield cluster
     lab.restore()
     cluster.forget_metadata()
+
+
+def wait_for_agents(lab: Lab) -> None:
+    """Until each agent is registered by its own word: the cluster may still count on a host as it was before it died."""
+
+    def registered(host: str) -> bool:
+        told = lab.exec(host, "systemctl", "show", "--property=StatusText", "--value", "fleet-agent.service").stdout
+        return told.startswith("Registered")
+
+    lab.wait_until(lambda: all(registered(host.name) for host in lab.hosts()), _CLEARING, "every agent is registered")
 
 
 def destroy_all_units(lab: Lab) -> None:

@@ -18,17 +18,17 @@ ExecStop=/bin/sh -c 'sleep 2; date +%%s.%%N >/var/lib/%n.stopped'
 
 def environment(cluster: Cluster, host: str, unit: str) -> dict[str, str]:
     """What the unit's main process has in its environment."""
-    told = cluster.lab.exec(host, "cat", f"/proc/{cluster.main_pid(host, unit)}/environ", check=True).stdout
+    told = cluster.said(host, "cat", f"/proc/{cluster.main_pid(host, unit)}/environ")
     return dict(line.split("=", 1) for line in told.split("\0") if line)
 
 
 def reloads(cluster: Cluster, host: str) -> int:
     """How many times the host's systemd has read its unit files again."""
-    return cluster.lab.exec(host, "journalctl", "--no-pager", "_PID=1").stdout.count("Reloading.")
+    return cluster.said(host, "journalctl", "--no-pager", "_PID=1").count("Reloading.")
 
 
 def stamp(cluster: Cluster, host: str, unit: str, what: str) -> float:
-    return float(cluster.lab.exec(host, "cat", f"/var/lib/{unit}.{what}", check=True).stdout)
+    return float(cluster.said(host, "cat", f"/var/lib/{unit}.{what}"))
 
 
 def test_a_unit_knows_the_number_of_its_placement_and_it_grows(cluster: Cluster) -> None:
@@ -58,12 +58,12 @@ def test_an_install_section_is_in_force_until_the_unit_is_unloaded(cluster: Clus
     cluster.fleetctl("load", cluster.write("wanted.service", f"{SLEEPER}[Install]\nWantedBy=multi-user.target\n"))
     cluster.fleetctl("start", "wanted.service")
     host = cluster.running()["wanted.service"]
-    enabled = cluster.lab.exec(host, "systemctl", "is-enabled", "wanted.service").stdout.strip()
-    wants = cluster.lab.exec(host, "ls", "/run/systemd/system/multi-user.target.wants").stdout.split()
+    enabled = cluster.said(host, "systemctl", "is-enabled", "wanted.service").strip()
+    wants = cluster.said(host, "ls", "/run/systemd/system/multi-user.target.wants").split()
     assert (enabled, wants) == ("enabled-runtime", ["wanted.service"])
     cluster.fleetctl("unload", "wanted.service")
     for folder in ("/run/systemd/system", "/run/fleet/units", "/run/fleet/agent/applied"):
-        assert "wanted" not in cluster.lab.exec(host, "ls", "-R", folder).stdout
+        assert "wanted" not in cluster.said(host, "ls", "-R", folder)
 
 
 @pytest.mark.parametrize("upheaval", [("daemon-reexec",), ("restart", "dbus.service")])
@@ -76,7 +76,7 @@ def test_an_upheaval_of_systemd_touches_no_unit_and_is_got_over(cluster: Cluster
         cluster.lab.exec(host, "systemctl", *upheaval, check=True)
     cluster.fleetctl("start", cluster.write("afterwards.service"))
     assert {name: cluster.main_pid(host, name) for name, host in places.items()} == before
-    cluster.lab.exec(places["rock-0.service"], "systemctl", "kill", "--signal=KILL", "rock-0.service", check=True)
+    cluster.signal(places["rock-0.service"], "rock-0.service", "KILL")
     cluster.lab.wait_until(
         lambda: "rock-0.service\tfailed" in cluster.fleetctl("list-units", "--fields=unit,active").stdout,
         SIGNALLED,
@@ -100,7 +100,8 @@ def test_a_host_that_shuts_down_gives_its_units_up_when_they_have_stopped_and_no
     arrived: list[str] = []
 
     def moved() -> bool:
-        arrived[:] = [host for host in others if cluster.active_on(host, "moving.service")]
+        started = "/var/lib/moving.service.started"
+        arrived[:] = [host for host in others if cluster.lab.exec(host, "test", "-s", started).returncode == 0]
         return bool(arrived)
 
     cluster.lab.wait_until(moved, PATIENCE, "the unit runs elsewhere")

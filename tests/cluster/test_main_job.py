@@ -60,7 +60,7 @@ def test_an_agent_that_is_killed_takes_over_what_runs(cluster: Cluster) -> None:
     cluster.fleetctl("start", cluster.write("steady.service"))
     host = cluster.running()["steady.service"]
     before = cluster.main_pid(host, "steady.service")
-    cluster.lab.exec(host, "systemctl", "kill", "--signal=KILL", "fleet-agent.service", check=True)
+    cluster.signal(host, "fleet-agent.service", "KILL")
     cluster.fleetctl("stop", "steady.service")
     assert cluster.active_on(host, "steady.service") == set()
     cluster.fleetctl("start", "steady.service")
@@ -70,7 +70,7 @@ def test_an_agent_that_is_killed_takes_over_what_runs(cluster: Cluster) -> None:
 
 def test_a_unit_is_placed_after_the_leading_scheduler_was_killed(cluster: Cluster) -> None:
     leader = cluster.leader()
-    cluster.lab.exec(leader, "systemctl", "kill", "--signal=KILL", "fleet-scheduler.service", check=True)
+    cluster.signal(leader, "fleet-scheduler.service", "KILL")
     cluster.fleetctl("start", cluster.write("late.service"))
     assert "late.service" in cluster.running()
 
@@ -106,14 +106,14 @@ def test_losing_etcd_for_longer_than_the_ttl_stops_nothing(cluster: Cluster) -> 
     cluster.fleetctl("start", *names)
     running = cluster.running()
     before = {name: cluster.main_pid(host, name) for name, host in running.items()}
-    for host in HOSTS:
-        cluster.lab.exec(host, "systemctl", "kill", "--signal=STOP", "etcd.service", check=True)
     try:
+        for host in HOSTS:
+            cluster.signal(host, "etcd.service", "STOP")
         # As long as it takes for a lease to be long gone, by the clock of a host.
         cluster.lab.exec("host1", "sleep", "15", check=True)
     finally:
         for host in HOSTS:
-            cluster.lab.exec(host, "systemctl", "kill", "--signal=CONT", "etcd.service", check=True)
+            cluster.signal(host, "etcd.service", "CONT")
     cluster.lab.wait_until(lambda: cluster.fleetctl("list-units", check=False).returncode == 0, PATIENCE, "an answer")
     cluster.until_running(running)
     assert {name: cluster.main_pid(host, name) for name, host in running.items()} == before
@@ -146,7 +146,7 @@ def test_a_new_text_replaces_what_runs(cluster: Cluster) -> None:
     cluster.fleetctl("start", "--replace", name)
     where = cluster.running()[name]
     assert cluster.main_pid(where, name) not in {0, before}
-    shown = cluster.lab.exec(where, "systemctl", "show", "--property=ExecStart", name).stdout
+    shown = cluster.said(where, "systemctl", "show", "--property=ExecStart", name)
     assert "86400" in shown
     assert "86400" in cluster.fleetctl("cat", name).stdout
 
@@ -172,7 +172,7 @@ def test_a_units_ways_down_are_stop_unload_and_destroy(cluster: Cluster) -> None
     assert cluster.active_on(host, name) == set()
     cluster.fleetctl("unload", name)
     assert cluster.fleetctl(*fields).stdout == f"{name}\tinactive\tinactive\n"
-    shown = cluster.lab.exec(host, "systemctl", "show", "--property=LoadState", "--value", name).stdout
+    shown = cluster.said(host, "systemctl", "show", "--property=LoadState", "--value", name)
     assert shown.strip() == "not-found"
     cluster.fleetctl("destroy", name)
     assert cluster.fleetctl(*fields).stdout == ""
@@ -222,13 +222,13 @@ def test_an_unknown_unit_is_named(cluster: Cluster) -> None:
 
 def test_without_etcd_there_is_one_line_and_exit_code_1(cluster: Cluster) -> None:
     cluster.fleetctl("list-units")
-    for host in HOSTS:
-        cluster.lab.exec(host, "systemctl", "kill", "--signal=STOP", "etcd.service", check=True)
     try:
+        for host in HOSTS:
+            cluster.signal(host, "etcd.service", "STOP")
         refused = cluster.fleetctl("start", cluster.write("nowhere.service"), check=False)
     finally:
         for host in HOSTS:
-            cluster.lab.exec(host, "systemctl", "kill", "--signal=CONT", "etcd.service", check=True)
+            cluster.signal(host, "etcd.service", "CONT")
     assert refused.returncode == 1
     assert "etcd" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -111,10 +111,9 @@ def test_a_second_machine_of_one_id_is_refused_loudly_and_runs_nothing(cluster: 
 def test_an_etcd_that_refuses_connections_changes_no_unit_whatever_is_wanted_of_it(cluster: Cluster) -> None:
     for kind, text in (("single", SLEEPER), ("global", GLOBAL)):
         cluster.write(f"{kind}@.service", text)
-        for command in ("submit", "load", "start"):
-            cluster.fleetctl(command, "--no-block", f"{kind}@{command}.service") if command != "submit" else (
-                cluster.fleetctl(command, f"{kind}@{command}.service")
-            )
+        cluster.fleetctl("submit", f"{kind}@submit.service")
+        for command in ("load", "start"):
+            cluster.fleetctl(command, "--no-block", f"{kind}@{command}.service")
     cluster.lab.wait_until(
         lambda: cluster.running().get("global@start.service") == ",".join(HOSTS), PATIENCE, "all of it runs"
     )

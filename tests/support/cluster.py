@@ -68,14 +68,33 @@ class Cluster:
                 places.setdefault(unit, []).append(hosts[machine.partition("/")[0]])
         return {unit: ",".join(sorted(found)) for unit, found in places.items()}
 
+    def said(self, host: str, *command: str, check: bool = True) -> str:
+        """What a command on the host prints, which is something, so that it may be asked again.
+
+        Now and then, on a busy machine, Docker loses all that a command has printed, and says that it went well.
+        """
+        told = ""
+
+        def answered() -> bool:
+            nonlocal told
+            told = self.lab.exec(host, *command, check=check).stdout
+            return bool(told)
+
+        self.lab.wait_until(answered, PATIENCE, f"{command[0]} on {host} says something")
+        return told
+
+    def signal(self, host: str, service: str, signal: str) -> None:
+        """Send a signal to a service's main process (not to its control group: nested hosts cannot read that)."""
+        self.lab.exec(host, "systemctl", "kill", "--kill-whom=main", f"--signal={signal}", service, check=True)
+
     def active_on(self, host: str, *units: str) -> set[str]:
         """Which of the units are active, by that host's systemd."""
-        answers = self.lab.exec(host, "systemctl", "is-active", *units).stdout.split()
+        answers = self.said(host, "systemctl", "is-active", *units, check=False).split()
         return {unit for unit, answer in zip(units, answers, strict=True) if answer == "active"}
 
     def main_pid(self, host: str, unit: str) -> int:
         """The unit's main process on that host; 0 if there is none."""
-        return int(self.lab.exec(host, "systemctl", "show", "--property=MainPID", "--value", unit, check=True).stdout)
+        return int(self.said(host, "systemctl", "show", "--property=MainPID", "--value", unit))
 
     def host_of(self, machine: str) -> str:
         """The host that has this machine id."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SSH = f"""#!{sys.executable}
-import json, os, socket, subprocess, sys, threading
+import json, os, socket, sys, threading
 arguments = sys.argv[1:]
 with open(os.environ["FAKE_SSH_LOG"], "a") as log:
     log.write(json.dumps(["ssh", *arguments]) + "\\n")
@@ -38,7 +38,7 @@ elif "-W" in options:
         os.write(1, data)
     os._exit(0)
 elif remote:
-    sys.exit(subprocess.run(["sh", "-c", " ".join(remote)]).returncode)
+    os.execvp("sh", ["sh", "-c", " ".join(remote)])
 """
 
 _TOLD = f"""#!{sys.executable}

@@ -73,7 +73,7 @@ class EtcdWatch(Watch):
 
     async def request_progress(self) -> bool:
         """See `Watch.request_progress`."""
-        if self._closed or self._channel is None or not _is_sound(self._channel.version):
+        if self._closed or self._channel is None or not is_sound(self._channel.version):
             return False
         try:
             async with self._writing:
@@ -174,7 +174,7 @@ def _is_denied(reason: str) -> bool:
     return "permission denied" in reason or is_bad_token(reason)
 
 
-def _is_sound(version: tuple[int, ...]) -> bool:
+def is_sound(version: tuple[int, ...]) -> bool:
     """Whether an etcd of this version tells progress on request only when it has told the events before."""
     return version >= _SOUND_PROGRESS or _SOUND_PROGRESS_3_4 <= version < _3_5
 

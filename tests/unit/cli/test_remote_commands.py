@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,12 +15,12 @@ from tests.support.fake_ssh import FakeSSH, install_fake_ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from click.testing import Result
 
     Fleetctl = Callable[..., Result]
 
+FLEETCTL = str(Path(sys.executable).with_name("fleetctl"))
 HELLO = "[Service]\nExecStart=/bin/sleep infinity\n"
 EVERYWHERE = f"{HELLO}\n[X-Fleet]\nGlobal=true\n"
 TO_M1 = ["-o", "ConnectTimeout=10", "-l", "core", "--", "172.18.0.3"]
@@ -85,7 +88,7 @@ def test_the_exit_code_is_the_command_s(remote: Fleetctl) -> None:
 
 
 def test_the_exit_code_is_128_and_the_signal_s_number_if_ssh_is_killed(remote: Fleetctl) -> None:
-    assert remote("ssh", "hello", "kill -TERM $PPID").exit_code == 128 + 15
+    assert remote("ssh", "hello", "kill -TERM $$").exit_code == 128 + 15
 
 
 def test_a_machine_that_cannot_be_reached_is_told_with_what_to_do(remote: Fleetctl) -> None:
@@ -284,3 +287,17 @@ def test_a_machine_that_has_left_is_told(remote: Fleetctl, fleetd: FakeFleetd) -
 
 def test_debug_shows_what_is_run(remote: Fleetctl) -> None:
     assert "+ ssh -o ConnectTimeout=10 -l core -- 172.18.0.3 true\n" in remote("--debug", "ssh", "hello", "true").stderr
+
+
+def test_a_fleetctl_that_is_ended_ends_what_it_runs(fleetd: FakeFleetd, ssh: FakeSSH, here: Path) -> None:
+    fleetd.add("hello.service", HELLO, "launched", M1)
+    with fleetd.serving(here.with_name("fleet.sock")) as endpoint:
+        command = [FLEETCTL, "--endpoint", endpoint, "ssh", "hello", "echo begun; exec sleep 600"]
+        with subprocess.Popen(  # noqa: S603 - our own program
+            command, stdout=subprocess.PIPE, text=True, env=ssh.environment
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            process.terminate()
+            assert process.wait(30) == 128 + 15
+            process.stdout.close()
