@@ -211,7 +211,7 @@ class Agent:
             return  # It would not be started now.
         for name, record in self._guarded_changes(lost=lost).items():
             if lost:
-                _log.warning("%s was stopped by this host itself, since it had lost the cluster", name)
+                _log.warning("%s was stopped along with %s, and is to be started again", name, GUARD_SERVICE)
             try:
                 self._ledger.put(name, record)
             except OSError as error:

@@ -57,9 +57,9 @@ def started(cluster: Cluster, *also: str) -> str:
 
 
 def until_stopped(cluster: Cluster, host: str) -> float:
-    """Wait until the unit has stopped there; when it did."""
-    cluster.lab.wait_until(lambda: runs(cluster, host)[-1][1] < float("inf"), PATIENCE, f"{ONCE} is stopped on {host}")
-    return runs(cluster, host)[-1][1]
+    """Wait until the first copy of the unit there has stopped; when it did."""
+    cluster.lab.wait_until(lambda: runs(cluster, host)[0][1] < float("inf"), PATIENCE, f"{ONCE} is stopped on {host}")
+    return runs(cluster, host)[0][1]
 
 
 def test_a_host_that_is_cut_off_stops_it_before_it_starts_elsewhere(cluster: Cluster) -> None:
