@@ -155,6 +155,8 @@ def test_a_unit_that_takes_its_time_is_killed_before_it_may_run_elsewhere(cluste
     )
     assert len(runs(cluster, host)) == 1
     assert_never_twice(cluster)
+    # When nothing is wrong, its unit file is obeyed: it would never stop.
+    cluster.lab.exec(cluster.running()[ONCE], "systemctl", "kill", "--signal=KILL", ONCE, check=True)
 
 
 def test_the_guard_leaves_with_the_last_unit_that_needs_it(cluster: Cluster) -> None:
