@@ -57,7 +57,9 @@ class Runner:
         """Run a program on a machine; gives its exit code."""
         if machine == local_machine():
             return run(self._session, command)
-        return self.ssh(machine, [shlex.join(command)])
+        # On a terminal ssh would say below the output that the connection is closed.
+        options = ("-o", "LogLevel=ERROR") if _on_terminal() else ()
+        return self.ssh(machine, [shlex.join(command)], *options)
 
     def ssh(self, machine: str, words: Sequence[str], *options: str) -> int:
         """Run words by the shell of a machine's user, or that shell itself; gives the exit code.
@@ -65,7 +67,7 @@ class Runner:
         Raises `UnavailableError` for a machine that is not in the cluster, or has no address.
         """
         destination = self._destination(machine)
-        if words and sys.stdin.isatty() and sys.stdout.isatty():
+        if words and _on_terminal():
             options = ("-t", *options)
         if self._session.tunnel:
             from fleetpy_cli.tunnel import tunnel_of  # noqa: PLC0415 - most runs go the direct way
@@ -86,6 +88,10 @@ class Runner:
         if not known.primaryIP:
             raise UnavailableError(f"machine {machine} has published no address; set public_ip in its fleet.conf")
         return Destination(self._session.ssh_username, known.primaryIP, self._port)
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def local_machine() -> str | None:

@@ -83,11 +83,19 @@ def run(session: Session, argv: Sequence[str]) -> int:
         process = subprocess.Popen(argv)  # noqa: S603 - no shell, and words of ours or after `--`
     except OSError as error:
         raise missing(argv[0], error) from error
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: process.terminate())
+    ended_by: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        ended_by.append(number)
+        process.terminate()
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         code = _end_of(process)
     finally:
         signal.signal(signal.SIGTERM, before)
+    if ended_by:
+        return 128 + ended_by[0]  # whatever the program made of it
     return code if code >= 0 else 128 - code
 
 

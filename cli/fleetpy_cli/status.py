@@ -47,7 +47,7 @@ def status(session: Session, names: tuple[str, ...], ssh_port: int | None) -> in
             shown += 1
             if unit.isGlobal:
                 output.line(f"# {unit.name} on {runner.legend(machine)}")
-            code = runner.run_on(machine, ["systemctl", "status", "-l", unit.name])
+            code = runner.run_on(machine, ["systemctl", "status", "-l", "--no-pager", unit.name])
             if code:
                 return code
     return 1 if failed else 0

@@ -57,7 +57,7 @@ def cluster(lab: Lab, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def wait_for_agents(lab: Lab) -> None:
-    """Until each agent is registered by its own word: the cluster may still count on a host as it was before it died."""
+    """Until each agent says that it is registered: the cluster may still count on a host that died and is back."""
 
     def registered(host: str) -> bool:
         told = lab.exec(host, "systemctl", "show", "--property=StatusText", "--value", "fleet-agent.service").stdout

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ def fleetctl() -> Callable[..., Result]:
     """Run `fleetctl` in this process; it finds no options in the environment but those that a test gives."""
 
     def run(*arguments: str, **environment: str | None) -> Result:
-        unset = dict.fromkeys(("FLEETCTL_ENDPOINT", "FLEETCTL_DRIVER", "FLEETCTL_DEBUG", "NO_COLOR"))
+        unset = dict.fromkeys(["NO_COLOR", *(name for name in os.environ if name.startswith("FLEETCTL_"))])
         return CliRunner(env={**unset, **environment}).invoke(cli, arguments)
 
     return run

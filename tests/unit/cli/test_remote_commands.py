@@ -229,7 +229,7 @@ def test_on_the_unit_s_own_machine_there_is_no_ssh(remote: Fleetctl, fleetd: Fak
     assert remote("journal", "local", FAKE_JOURNALCTL_CODE="5").exit_code == 5
     assert remote("status", "local").exit_code == 0
     assert ssh.calls() == []
-    assert ssh.calls("systemctl") == [["status", "-l", "local.service"]]
+    assert ssh.calls("systemctl") == [["status", "-l", "--no-pager", "local.service"]]
 
 
 def test_status_of_several_units_with_a_line_between_them(
@@ -240,15 +240,15 @@ def test_status_of_several_units_with_a_line_between_them(
     assert (result.exit_code, result.stdout, result.stderr) == (0, "\n", "")
     assert capfd.readouterr().out == "systemctl was here\n" * 2
     assert [words[-2:] for words in ssh.calls()] == [
-        ["172.18.0.3", "systemctl status -l hello.service"],
-        ["172.18.0.4", "systemctl status -l other.service"],
+        ["172.18.0.3", "systemctl status -l --no-pager hello.service"],
+        ["172.18.0.4", "systemctl status -l --no-pager other.service"],
     ]
 
 
 def test_status_takes_patterns(remote: Fleetctl, fleetd: FakeFleetd, ssh: FakeSSH) -> None:
     fleetd.add("other.service", HELLO, "launched", M2)
     assert remote("status", "h*").exit_code == 0
-    assert ssh.calls("systemctl") == [["status", "-l", "hello.service"]]
+    assert ssh.calls("systemctl") == [["status", "-l", "--no-pager", "hello.service"]]
 
 
 def test_status_ends_with_the_first_unit_that_is_not_well(remote: Fleetctl, fleetd: FakeFleetd, ssh: FakeSSH) -> None:
@@ -273,7 +273,7 @@ def test_status_of_what_is_nowhere_exits_1(remote: Fleetctl, fleetd: FakeFleetd,
     assert result.exit_code == 1
     assert "Unit idle.service does not appear to be loaded." in result.stderr
     assert "Unit nothing.service does not exist." in result.stderr
-    assert ssh.calls("systemctl") == [["status", "-l", "hello.service"]]
+    assert ssh.calls("systemctl") == [["status", "-l", "--no-pager", "hello.service"]]
 
 
 def test_a_machine_that_has_left_is_told(remote: Fleetctl, fleetd: FakeFleetd) -> None:
