@@ -10,6 +10,7 @@ is away, the last reading holds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,7 +28,7 @@ from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
 from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
-from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, SystemdAwayError, Verb
+from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, SystemdAwayError, SystemdRefusedError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
 
@@ -204,6 +205,10 @@ class Agent:
 
     async def _look_after_guarded(self) -> None:
         """Note what became of the units that are bound to the guard of the lease."""
+        guard = self._observer.units[GUARD_SERVICE]
+        if guard.active == "failed" and not any(record.stops for record in self._ledger.records.values()):
+            with contextlib.suppress(SystemdRefusedError):
+                await self._systemd.reset_failed(GUARD_SERVICE)  # Its failure is over, and mended.
         if not self._guarded_changes(lost=True):
             return
         lost = guarded.is_ending(self._observer.units) and await self._systemd.result(GUARD_SERVICE) != "success"

@@ -8,84 +8,103 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fleetpy_agent.lease_guard import boot_time
 from tests.support.cluster import HOSTS, PATIENCE, Cluster, sleeper
 
-LOG = "/var/lib/once"
-STAMPS = f"""[Service]
-ExecStartPre=/bin/sh -c 'echo "start $(cut -d" " -f1 /proc/uptime)" >>{LOG}'
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOGS = "/var/lib/once"
+ONCE, STUBBORN, KEPT, GUARD = "once.service", "stubborn.service", "kept.service", "fleet-lease.service"
+STAMPED = f"""[Service]
+ExecStartPre=/bin/sh -c 'echo "start $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
 ExecStart=/bin/sleep infinity
-ExecStopPost=/bin/sh -c 'echo "stop $(cut -d" " -f1 /proc/uptime)" >>{LOG}'
+ExecStopPost=/bin/sh -c 'echo "stop $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
 [X-Fleet]
 OnPartition=stop
 """
-ONCE, KEPT = "once.service", "kept.service"
+NEVER_STOPS = STAMPED.replace("/bin/sleep infinity", "/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'").replace(
+    "[Service]\n", "[Service]\nTimeoutStopSec=infinity\nKillMode=process\n"
+)
 LEASE = 8.0
 """Seconds that a machine's lease runs on after its last renewal, with the default `agent_ttl`."""
+FOR_EVER = float("inf")
 
 
-def runs(cluster: Cluster, host: str) -> list[tuple[float, float]]:
+def runs(cluster: Cluster, host: str, unit: str = ONCE) -> list[tuple[float, float]]:
     """When copies of the unit ran on that host: from when to when, for ever if it does so still."""
-    lines = cluster.lab.exec(host, "cat", LOG).stdout.splitlines()
+    told = cluster.said(host, "sh", "-c", f"echo copies of {unit}; cat {LOGS}/{unit} || true")
     found: list[tuple[float, float]] = []
-    for word, stamp in (line.split() for line in lines):
+    for word, stamp in (line.split() for line in told.splitlines()[1:]):
         if word == "start":
-            found.append((float(stamp), float("inf")))
+            found.append((float(stamp), FOR_EVER))
         else:
             found[-1] = (found[-1][0], float(stamp))
     return found
 
 
-def assert_never_twice(cluster: Cluster) -> None:
-    every = sorted(run for host in HOSTS for run in runs(cluster, host))
+def assert_never_twice(cluster: Cluster, unit: str = ONCE) -> None:
+    every = sorted(run for host in HOSTS for run in runs(cluster, host, unit))
+    assert every
     for (_, end), (start, _) in pairwise(every):
         assert end <= start, every
 
 
-def started(cluster: Cluster, *also: str) -> str:
-    """Start the unit and others beside it; the host that it is on."""
+def started(cluster: Cluster, *names: str, **beside: str) -> str:
+    """Start units that write down when they run, and others `beside` the first one; the host that this is on."""
     for host in HOSTS:
-        cluster.lab.exec(host, "rm", "-f", LOG, check=True)
-    cluster.write(ONCE, STAMPS)
-    for name in also:
-        cluster.write(name, sleeper(f"MachineOf={ONCE}"))
-    cluster.fleetctl("start", ONCE, *also)
-    return cluster.running()[ONCE]
+        cluster.lab.exec(host, "sh", "-c", f"rm -rf {LOGS}; mkdir {LOGS}", check=True)
+    for name in names:
+        cluster.write(name, STAMPED)
+    for name, text in beside.items():
+        cluster.write(f"{name}.service", f"{text}MachineOf={names[0]}\n")
+    cluster.fleetctl("start", *names, *(f"{name}.service" for name in beside))
+    return cluster.running()[names[0]]
 
 
 def until_stopped(cluster: Cluster, host: str) -> float:
     """Wait until the first copy of the unit there has stopped; when it did."""
-    cluster.lab.wait_until(lambda: runs(cluster, host)[0][1] < float("inf"), PATIENCE, f"{ONCE} is stopped on {host}")
+    cluster.lab.wait_until(lambda: runs(cluster, host)[0][1] < FOR_EVER, PATIENCE, f"{ONCE} is stopped on {host}")
     return runs(cluster, host)[0][1]
 
 
-def test_a_host_that_is_cut_off_stops_it_before_it_starts_elsewhere(cluster: Cluster) -> None:
-    lonely = started(cluster, KEPT)
+def until_elsewhere(cluster: Cluster, host: str, unit: str = ONCE) -> None:
+    """Wait until the unit runs on another host, by that host's own systemd."""
+    cluster.lab.wait_until(
+        lambda: any(cluster.active_on(other, unit) for other in HOSTS if other != host),
+        PATIENCE,
+        f"{unit} runs elsewhere than on {host}",
+    )
+
+
+def test_a_host_that_is_cut_off_stops_it_or_kills_it_before_it_starts_elsewhere(cluster: Cluster) -> None:
+    lonely = started(cluster, ONCE, kept=sleeper(), stubborn=NEVER_STOPS)
     kept = cluster.main_pid(lonely, KEPT)
     began = boot_time()
     cluster.lab.partition(lonely)
-    stopped = until_stopped(cluster, lonely)
-    assert LEASE / 2 < stopped - began < LEASE + 2
-    others = [host for host in HOSTS if host != lonely]
-    cluster.lab.wait_until(
-        lambda: any(cluster.active_on(host, ONCE) for host in others), PATIENCE, "it runs on the other side"
-    )
-    assert cluster.active_on(lonely, ONCE) == set()
+    assert LEASE / 2 < until_stopped(cluster, lonely) - began < LEASE + 2
+    until_elsewhere(cluster, lonely, ONCE)
+    until_elsewhere(cluster, lonely, STUBBORN)
+    assert cluster.active_on(lonely, ONCE, STUBBORN) == set()
     assert cluster.main_pid(lonely, KEPT) == kept
     cluster.lab.heal(lonely)
     cluster.until_machines(*HOSTS)
-    cluster.lab.wait_until(lambda: cluster.running().get(ONCE) in others, PATIENCE, "it runs there and nowhere else")
-    assert len(runs(cluster, lonely)) == 1
-    assert_never_twice(cluster)
+    cluster.lab.wait_until(
+        lambda: cluster.running().get(ONCE) in set(HOSTS) - {lonely}, PATIENCE, "it runs there and nowhere else"
+    )
+    for unit in (ONCE, STUBBORN):
+        assert len(runs(cluster, lonely, unit)) == 1
+        assert_never_twice(cluster, unit)
+    # When nothing is wrong its unit file is obeyed, and that has it never stop.
+    cluster.signal(cluster.running()[STUBBORN], STUBBORN, "KILL")
 
 
-def test_a_short_cut_stops_nothing_and_one_that_ends_before_it_moved_starts_it_again_where_it_was(
-    cluster: Cluster,
-) -> None:
-    host = started(cluster, KEPT)
+def test_a_short_cut_stops_nothing_and_after_a_longer_one_it_is_started_again_where_it_was(cluster: Cluster) -> None:
+    host = started(cluster, ONCE, kept=sleeper())
     pid, kept = cluster.main_pid(host, ONCE), cluster.main_pid(host, KEPT)
     cluster.lab.partition(host)
     time.sleep(2)  # As long as a cut that matters to nobody.
@@ -102,81 +121,63 @@ def test_a_short_cut_stops_nothing_and_one_that_ends_before_it_moved_starts_it_a
     assert_never_twice(cluster)
 
 
-@pytest.mark.parametrize("what", ["stop", "kill --signal=STOP"])
-def test_without_an_agent_it_stops_and_runs_elsewhere(cluster: Cluster, what: str) -> None:
-    host = started(cluster)
-    cluster.lab.exec(host, "systemctl", *what.split(), "fleet-agent.service", check=True)
-    others = [other for other in HOSTS if other != host]
+def test_where_the_agent_is_stopped_or_frozen_it_stops_and_runs_elsewhere(cluster: Cluster) -> None:
+    units = [f"once-{number}.service" for number in range(3)]
+    started(cluster, *units)
+    at = {host: unit for unit, host in cluster.running().items()}
+    stopped, frozen, _well = HOSTS
+    cluster.lab.exec(stopped, "systemctl", "stop", "fleet-agent.service", check=True)
+    cluster.signal(frozen, "fleet-agent.service", "STOP")
     try:
-        cluster.lab.wait_until(
-            lambda: any(cluster.active_on(other, ONCE) for other in others), PATIENCE, "it runs elsewhere"
-        )
-        assert cluster.active_on(host, ONCE) == set()
-        assert_never_twice(cluster)
+        until_elsewhere(cluster, stopped, at[stopped])
+        until_elsewhere(cluster, frozen, at[frozen])
+        assert cluster.active_on(stopped, at[stopped]) == set()
+        assert cluster.active_on(frozen, at[frozen]) == set()
     finally:
-        cluster.lab.exec(host, "systemctl", "kill", "--signal=CONT", "fleet-agent.service")
-        cluster.lab.exec(host, "systemctl", "start", "fleet-agent.service", check=True)
+        cluster.signal(frozen, "fleet-agent.service", "CONT")
+        cluster.lab.exec(stopped, "systemctl", "start", "fleet-agent.service", check=True)
     cluster.until_machines(*HOSTS)
-    assert_never_twice(cluster)
+    for unit in units:
+        assert_never_twice(cluster, unit)
 
 
 def test_restarting_or_killing_the_agent_does_not_stop_it(cluster: Cluster) -> None:
-    host = started(cluster)
+    host = started(cluster, ONCE)
     pid = cluster.main_pid(host, ONCE)
     cluster.lab.exec(host, "systemctl", "restart", "fleet-agent.service", check=True)
-    cluster.lab.exec(host, "systemctl", "kill", "--signal=KILL", "fleet-agent.service", check=True)
+    cluster.signal(host, "fleet-agent.service", "KILL")
     time.sleep(LEASE + 2)  # By now it would have been stopped.
     assert cluster.main_pid(host, ONCE) == pid
-    assert runs(cluster, host) == [(runs(cluster, host)[0][0], float("inf"))]
+    assert [end for _, end in runs(cluster, host)] == [FOR_EVER]
 
 
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
 def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_again(
     cluster: Cluster, signal: str
 ) -> None:
-    host = started(cluster)
+    host = started(cluster, ONCE)
     began = boot_time()
-    cluster.lab.exec(host, "systemctl", "kill", f"--signal={signal}", "fleet-lease.service", check=True)
+    cluster.signal(host, GUARD, signal)
     assert until_stopped(cluster, host) - began < 4
     cluster.lab.wait_until(lambda: cluster.active_on(host, ONCE), PATIENCE, "it is started again")
-    assert cluster.running() == {ONCE: host}
-
-
-def test_a_unit_that_takes_its_time_is_killed_before_it_may_run_elsewhere(cluster: Cluster) -> None:
-    stubborn = STAMPS.replace("/bin/sleep infinity", "/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'")
-    for host in HOSTS:
-        cluster.lab.exec(host, "rm", "-f", LOG, check=True)
-    cluster.write(ONCE, stubborn.replace("[Service]\n", "[Service]\nTimeoutStopSec=infinity\nKillMode=process\n"))
-    cluster.fleetctl("start", ONCE)
-    host = cluster.running()[ONCE]
-    cluster.lab.partition(host)
-    cluster.lab.wait_until(
-        lambda: any(cluster.active_on(other, ONCE) for other in HOSTS if other != host), PATIENCE, "it runs elsewhere"
-    )
-    assert len(runs(cluster, host)) == 1
-    assert_never_twice(cluster)
-    # When nothing is wrong, its unit file is obeyed: it would never stop.
-    cluster.lab.exec(cluster.running()[ONCE], "systemctl", "kill", "--signal=KILL", ONCE, check=True)
-
-
-def test_the_guard_leaves_with_the_last_unit_that_needs_it(cluster: Cluster) -> None:
-    host = started(cluster)
-    assert cluster.active_on(host, "fleet-lease.service")
+    cluster.until_running({ONCE: host})
+    assert cluster.active_on(host, GUARD)
     cluster.fleetctl("destroy", ONCE)
     cluster.lab.wait_until(
-        lambda: cluster.lab.exec(host, "systemctl", "is-active", "fleet-lease.service").stdout.strip() == "inactive",
+        lambda: cluster.said(host, "systemctl", "is-active", GUARD, check=False).strip() == "inactive",
         PATIENCE,
-        "the guard has left",
+        "the guard leaves with the last unit that needs it",
     )
 
 
-def test_a_host_that_was_frozen_for_long_stops_its_stale_copy_at_once(cluster: Cluster) -> None:
-    host = started(cluster)
+def test_a_host_that_was_frozen_for_long_stops_its_stale_copy_at_once(
+    cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
+    host = started(cluster, ONCE)
     cluster.lab.pause(host)
-    others = [other for other in HOSTS if other != host]
-    cluster.lab.wait_until(
-        lambda: any(cluster.active_on(other, ONCE) for other in others), PATIENCE, "it runs elsewhere"
-    )
+    until_elsewhere(cluster, host)
     thawed = boot_time()
     cluster.lab.resume(host)
-    assert until_stopped(cluster, host) - thawed < 2
+    after = until_stopped(cluster, host) - thawed
+    record_property("seconds after the thaw", after)
+    assert after < 2
