@@ -28,7 +28,7 @@ from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
 from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
-from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, SystemdAwayError, SystemdRefusedError, Verb
+from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, NOWHERE, SystemdAwayError, SystemdRefusedError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
 
@@ -205,7 +205,7 @@ class Agent:
 
     async def _look_after_guarded(self) -> None:
         """Note what became of the units that are bound to the guard of the lease."""
-        guard = self._observer.units[GUARD_SERVICE]
+        guard = self._observer.units.get(GUARD_SERVICE, NOWHERE)
         if guard.active == "failed" and not any(record.stops for record in self._ledger.records.values()):
             with contextlib.suppress(SystemdRefusedError):
                 await self._systemd.reset_failed(GUARD_SERVICE)  # Its failure is over, and mended.
