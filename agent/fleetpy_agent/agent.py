@@ -10,13 +10,15 @@ is away, the last reading holds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.backoff import Backoff
+from fleetpy_agent import guarded
 from fleetpy_agent.collisions import Collisions
-from fleetpy_agent.dropin import runs_something
+from fleetpy_agent.dropin import GUARD_SERVICE, runs_something
 from fleetpy_agent.executor import Executor
 from fleetpy_agent.jobs import DONE, LOST, OVERDUE, Jobs, Outcome
 from fleetpy_agent.ledger import Ledger
@@ -26,7 +28,7 @@ from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
 from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
-from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, SystemdAwayError, Verb
+from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, NOWHERE, SystemdAwayError, SystemdRefusedError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import UnitName
     from fleetpy.model.records import StateRecord
+    from fleetpy_agent.applied import AppliedRecord
     from fleetpy_agent.files import HostFiles
     from fleetpy_agent.home import Home
     from fleetpy_agent.session import Session
@@ -47,6 +50,9 @@ COMPARISON = 60.0
 
 TOGETHER = 0.02
 """Seconds in which causes of a turn are gathered: placements come in several transactions."""
+
+UNGUARDED = 5.0
+"""Seconds until a unit is started again whose start failed for want of the lease's guard."""
 
 _UNTOLD = {DONE, LOST, "canceled"}
 """Results of jobs that are no problem of the unit's: done, unheard of, or replaced by somebody's newer wish."""
@@ -78,7 +84,7 @@ class Agent:
         self._troubles = Troubles(loop.time)
         self._refused = Refused(loop.time)
         self._publisher = Publisher(home, session, self.states)
-        self._observer = Observer(systemd, self._publisher.changed)
+        self._observer = Observer(systemd, self._on_units_changed)
         self._jobs = Jobs(systemd, self, self._observer.catch_up)
         self._executor = Executor(
             home, systemd, files, self._ledger, self._jobs, self._troubles, self._publisher.ensure
@@ -172,12 +178,16 @@ class Agent:
         elif outcome.result == OVERDUE:
             self._troubles.note(name, wish, f"systemd still works on its {outcome.verb} job; no longer waiting for it")
         elif outcome.result not in _UNTOLD:
-            self._troubles.note(name, wish, f"its {outcome.verb} job ended as {outcome.result!r}")
+            # Without the guard of the lease a unit that needs it is not started; it is to be, once that is there.
+            unguarded = outcome.result == "dependency" and guarded.is_ending(self._observer.units)
+            self._troubles.note(
+                name, wish, f"its {outcome.verb} job ended as {outcome.result!r}", UNGUARDED if unguarded else 0.0
+            )
         else:
             self._troubles.clear(name)
         if outcome.verb is Verb.STOP or outcome.error is not None:
             self._woken.set()
-        self._publisher.changed()
+        self._on_units_changed()
 
     def _on_connected(self) -> None:
         self._compared = float("-inf")
@@ -185,13 +195,41 @@ class Agent:
         self._connected.set()
         self._woken.set()
 
+    def _on_units_changed(self) -> None:
+        self._publisher.changed()
+        if self._guarded_changes(lost=guarded.is_ending(self._observer.units)):
+            self._woken.set()
+
+    def _guarded_changes(self, *, lost: bool) -> dict[UnitName, AppliedRecord]:
+        return guarded.changes(self._ledger.records, self._observer.units, self._jobs.under_way, lost=lost)
+
+    async def _look_after_guarded(self) -> None:
+        """Note what became of the units that are bound to the guard of the lease."""
+        guard = self._observer.units.get(GUARD_SERVICE, NOWHERE)
+        if guard.active == "failed" and not any(record.stops for record in self._ledger.records.values()):
+            with contextlib.suppress(SystemdRefusedError):
+                await self._systemd.reset_failed(GUARD_SERVICE)  # Its failure is over, and mended.
+        if not self._guarded_changes(lost=True):
+            return
+        lost = guarded.is_ending(self._observer.units) and await self._systemd.result(GUARD_SERVICE) != "success"
+        if lost and not self._session.certain:
+            return  # It would not be started now.
+        for name, record in self._guarded_changes(lost=lost).items():
+            if lost:
+                _log.warning("%s was stopped along with %s, and is to be started again", name, GUARD_SERVICE)
+            try:
+                self._ledger.put(name, record)
+            except OSError as error:
+                _log.error("%s: cannot note what became of it: %s", name, error)
+
     async def _look(self) -> None:
         """See what there is to see, for the picture."""
         wanted, ours = self._wishes.readable(), self._ledger.records.keys()
         asked = self._jobs.asked
-        self._observer.watch(wanted.keys() | ours | self._jobs.queued)
+        self._observer.watch(wanted.keys() | ours | self._jobs.queued | {GUARD_SERVICE})
         await self._observer.refresh()
         self._jobs.compare(self._observer.units, asked)
+        await self._look_after_guarded()
         self._troubles.refresh(wanted, ours)
         now = asyncio.get_running_loop().time()
         thorough = now - self._compared >= COMPARISON
@@ -217,6 +255,8 @@ class Agent:
                 continue
             backoff.reset()
             due = min(self._compared + COMPARISON, self._troubles.until or float("inf"))
+            if self._guarded_changes(lost=True):
+                due = min(due, loop.time() + SOON)  # The cluster may be back without a word.
             try:
                 async with asyncio.timeout_at(max(due, loop.time() + TOGETHER)):
                     await self._woken.wait()

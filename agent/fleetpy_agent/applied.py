@@ -21,6 +21,10 @@ class AppliedRecord(Record):
     """`inactive`: its files are being written. `loaded`: systemd has it. `launched`: systemd was told to start it."""
     restarted: str | None = None
     """The last restart stamp that was carried out."""
+    stops: bool = False
+    """It is bound to the guard of the lease (`OnPartition=stop`)."""
+    ended: bool = False
+    """Of one that is: it has ended by itself since it was launched."""
 
     def is_of(self, placement: PlacementRecord) -> bool:
         """Whether this very placement was applied, whatever has changed in it since."""

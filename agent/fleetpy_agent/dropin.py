@@ -6,29 +6,36 @@
   agent included; when the host shuts down, they stop before the agent does, so that the agent gives the machine's
   lease up when they are gone, and not before. The other types are ordered before basic.target, and so before the
   agent: ordering them after it too would be a cycle.
+* Units with `OnPartition=stop` are bound to fleet-lease.service: systemd stops them when it ends.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetpy.ids import UnitName
+
 if TYPE_CHECKING:
-    from fleetpy.ids import Epoch, UnitName
+    from fleetpy.ids import Epoch
 
 NAME = "10-fleet.conf"
 AGENT_SERVICE = "fleet-agent.service"
+GUARD_SERVICE = UnitName("fleet-lease.service")
 
 _SECTION_WITH_ENVIRONMENT = {"service": "Service", "socket": "Socket", "mount": "Mount", "swap": "Swap"}
 _STOPPED_BEFORE_THE_AGENT = {"service", "timer", "target"}
 _HARMLESS_AT_SHUTDOWN = {"socket", "path", "slice", "device"}
 
 
-def dropin(name: UnitName, epoch: Epoch) -> str:
-    """The drop-in's text; empty where there is nothing to add."""
+def dropin(name: UnitName, epoch: Epoch, *, stops: bool = False) -> str:
+    """The drop-in's text, for a unit that `stops` on a partition or does not; empty where there is nothing to add."""
     suffix = name.rpartition(".")[2]
     sections = []
-    if suffix in _STOPPED_BEFORE_THE_AGENT:
-        sections.append(f"[Unit]\nAfter={AGENT_SERVICE}\n")
+    lines = [f"After={AGENT_SERVICE}\n"] if suffix in _STOPPED_BEFORE_THE_AGENT else []
+    if stops:
+        lines.append(f"BindsTo={GUARD_SERVICE}\nAfter={GUARD_SERVICE}\n")
+    if lines:
+        sections.append("[Unit]\n" + "".join(lines))
     if suffix in _SECTION_WITH_ENVIRONMENT:
         sections.append(f"[{_SECTION_WITH_ENVIRONMENT[suffix]}]\nEnvironment=FLEET_EPOCH={epoch}\n")
     return "\n".join(sections)

@@ -149,10 +149,11 @@ class Executor:
         """Write files, link and enable them; whether that calls for a reload."""
         for name in batch.names(Kind.WRITE):
             placement, record = wanted[name], self._ledger.records.get(name)
+            stops = texts[name].stops(name)
             try:
                 if record is None or record.goal is UnitGoal.INACTIVE:
-                    self._ledger.put(name, _fresh(placement))
-                self._files.write(name, texts[name].text, dropin(name, placement.epoch))
+                    self._ledger.put(name, _fresh(placement, stops=stops))
+                self._files.write(name, texts[name].text, dropin(name, placement.epoch, stops=stops))
             except OSError as error:
                 self._give_up(batch, name, wanted, f"its files cannot be written: {error}", LATER)
 
@@ -205,9 +206,11 @@ class Executor:
         self._troubles.note(name, wanted.get(name), problem, hold)
 
 
-def _fresh(placement: PlacementRecord) -> AppliedRecord:
+def _fresh(placement: PlacementRecord, *, stops: bool) -> AppliedRecord:
     """What is kept of a placement before anything of it is done."""
-    return AppliedRecord(uid=placement.uid, epoch=placement.epoch, hash=placement.hash, restarted=placement.restarted)
+    return AppliedRecord(
+        uid=placement.uid, epoch=placement.epoch, hash=placement.hash, restarted=placement.restarted, stops=stops
+    )
 
 
 async def _bulk(

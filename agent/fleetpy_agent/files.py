@@ -4,6 +4,7 @@
     /run/systemd/system/<name>.d/10-fleet.conf  the drop-in beside it
     <state>/applied/<name>.json                 how far it was applied
     <state>/session.json                        the registration
+    <state>/lease                               until when fleet-lease.service may go on (lease_guard.py)
 
 All of it is in /run, which is empty after a boot. A file is replaced as a whole, by renaming.
 """
@@ -12,16 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fleetpy.errors import ConfigError, InvalidUnitNameError
 from fleetpy.unit.name import parse_unit_name
 from fleetpy_agent.applied import STRAY, AppliedRecord
 from fleetpy_agent.dropin import NAME as DROPIN
+from fleetpy_agent.lease_guard import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from fleetpy.ids import UnitName
 
@@ -72,6 +74,10 @@ class HostFiles(Protocol):
         """Keep the registration."""
         ...
 
+    def write_deadline(self, deadline: float) -> None:
+        """Keep until when the lease holds (seconds of `CLOCK_BOOTTIME`); called from any thread, one at a time."""
+        ...
+
 
 class DiskFiles(HostFiles):
     """The files on the host's disk."""
@@ -84,6 +90,7 @@ class DiskFiles(HostFiles):
         self._units = units
         self._applied = state / "applied"
         self._session = state / "session.json"
+        self._lease = state / Path(DEADLINE).name
         self._links = links
         for folder, what in ((units, "units_directory"), (self._applied, "the agent's state")):
             try:
@@ -155,6 +162,10 @@ class DiskFiles(HostFiles):
         """See `HostFiles.write_session`."""
         _replace(self._session, content)
 
+    def write_deadline(self, deadline: float) -> None:
+        """See `HostFiles.write_deadline`."""
+        _replace(self._lease, f"{deadline:.6f}\n".encode(), beside=self._lease.with_suffix(".new"))
+
     def _record(self, name: UnitName) -> Path:
         return self._applied / f"{name}{_SUFFIX}"
 
@@ -165,10 +176,10 @@ class DiskFiles(HostFiles):
             folder.rmdir()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, beside: Path | None = None) -> None:
     """Write a file that is either as before or as a whole new, whenever it is looked at."""
     # A unit's name takes up to 255 bytes, all that a file's name may have: there is no room to add any.
-    temporary = path.parent / ".new"
+    temporary = beside or path.parent / ".new"
     temporary.write_bytes(content)
     temporary.replace(path)
 

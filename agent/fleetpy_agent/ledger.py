@@ -43,7 +43,7 @@ class Ledger:
         record = self._records.get(name)
         if record is None:
             return
-        changes: dict[str, object] = {"goal": goal}
+        changes: dict[str, object] = {"goal": goal, "ended": False}
         if goal is UnitGoal.LAUNCHED and wanted is not None and record.is_of(wanted):
             changes["restarted"] = wanted.restarted
         self.put(name, record.model_copy(update=changes))

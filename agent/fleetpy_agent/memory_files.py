@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class MemoryFiles(HostFiles):
         """Units of the host's own, by name, with their paths."""
         self._records: dict[UnitName, AppliedRecord] = {}
         self._session: bytes | None = None
+        self.deadline = -math.inf
 
     def records(self) -> dict[UnitName, AppliedRecord]:
         """See `HostFiles.records`."""
@@ -71,6 +73,10 @@ class MemoryFiles(HostFiles):
     def write_session(self, content: bytes) -> None:
         """See `HostFiles.write_session`."""
         self._session = content
+
+    def write_deadline(self, deadline: float) -> None:
+        """See `HostFiles.write_deadline`."""
+        self.deadline = deadline
 
     def read(self, file: Path) -> str | None:
         """A unit file's text, as systemd would read it; None if it is not there."""

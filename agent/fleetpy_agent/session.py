@@ -22,6 +22,7 @@ from fleetpy.errors import LostRaceError
 from fleetpy.ids import NO_LEASE, LeaseID, MachineID, Revision, SessionID
 from fleetpy.model.records import MachineRecord, Record
 from fleetpy.registry.protocol import Absent, Entry, Put, UnchangedSince
+from fleetpy_agent.promise import Promise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,8 @@ class Session:
         self._files = files
         self._holder = holder
         self._describe = describe
+        self._promise = Promise(files.write_deadline)
+        holder.listeners.append(self._promise.renewed)
         self._id = SessionID("")
         self._lease = NO_LEASE
         self._seen: Entry | None = None
@@ -76,6 +79,12 @@ class Session:
     def registered(self) -> bool:
         """Whether, for all we know, the cluster counts on this machine."""
         return self._written is not None
+
+    @property
+    def certain(self) -> bool:
+        """Whether the cluster surely counts on this machine: the lease that holds its registration runs on."""
+        status = self._holder.status
+        return self.registered and status.lease == self._lease and self._holder.now() < status.deadline
 
     @property
     def guard(self) -> Guard:
@@ -96,6 +105,7 @@ class Session:
         quietly. After that it is another machine's. Raises `UnavailableError`.
         """
         self._written = None
+        self._promise.withhold()
         saved = self._saved()
         self._id = saved.session if saved is not None else self._id or SessionID(secrets.token_hex(16))
         held = saved is not None and await self._holder.adopt(saved.lease)
@@ -109,10 +119,15 @@ class Session:
         self._lost.clear()
         return revision
 
-    async def complete(self) -> None:
-        """Put the machine's key: the cluster counts on this machine from now on. Raises what `commit` raises."""
-        await self._write(self.guard)
+    async def complete(self) -> Revision:
+        """Put the machine's key: the cluster counts on this machine from the revision that is returned on.
+
+        Raises what `commit` raises.
+        """
+        revision = await self._write(self.guard)
+        self._promise.give(self._lease)
         _log.info("%s machine %s", "took over the registration of" if self.continues else "registered", self._machine)
+        return revision
 
     async def fence(self) -> None:
         """Void every write that is still under way; raises `LostRaceError` if the registration is no longer ours."""
@@ -126,6 +141,7 @@ class Session:
         if self._written is not None:
             _log.warning("this machine is no longer registered (%s)", reason)
         self._written = None
+        self._promise.withhold()
         self._lost.set()
 
     async def lost(self) -> None:
@@ -163,9 +179,10 @@ class Session:
                 )
             await asyncio.sleep(RETRY)
 
-    async def _write(self, guard: Guard) -> None:
+    async def _write(self, guard: Guard) -> Revision:
         put = Put(self._key, self._describe(self._id).encode(), self._lease)
         self._written = await self._registry.commit([put], guards=[guard])
+        return self._written
 
     def _saved(self) -> SavedSession | None:
         content = self._files.read_session()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleetpy.errors import InvalidUnitFileError
+from fleetpy.errors import InvalidRequirementError, InvalidUnitFileError
 from fleetpy.model.records import UnitFileRecord
 from fleetpy.unit.file import UnitFile
+from fleetpy.unit.name import parse_unit_name
+from fleetpy.unit.requirements import OnPartition, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from fleetpy.ids import UnitHash
+    from fleetpy.ids import UnitHash, UnitName
     from fleetpy.registry.protocol import Entry
     from fleetpy_agent.home import Home
 
@@ -21,9 +23,24 @@ if TYPE_CHECKING:
 class Text:
     """A unit file as it is written on the host."""
 
-    text: str
-    installs: bool
-    """It has an [Install] section, which is to be put into force."""
+    file: UnitFile
+
+    @property
+    def text(self) -> str:
+        """What stands in it."""
+        return self.file.text
+
+    @property
+    def installs(self) -> bool:
+        """It has an [Install] section, which is to be put into force."""
+        return any(option.section == "Install" for option in self.file.options)
+
+    def stops(self, name: UnitName) -> bool:
+        """Whether the unit of that name is one with `OnPartition=stop`; if that cannot be read, it is to be safe."""
+        try:
+            return read_requirements(parse_unit_name(name), self.file).on_partition is OnPartition.STOP
+        except InvalidRequirementError:
+            return True
 
 
 async def fetch_texts(home: Home, hashes: Collection[UnitHash]) -> Mapping[UnitHash, Text | str]:
@@ -42,4 +59,4 @@ def _read(unit_hash: UnitHash, entry: Entry | None) -> Text | str:
         return f"its unit file {unit_hash} cannot be read: {error}"
     if file.hash != unit_hash:
         return f"the registry's unit file {unit_hash} has another hash, {file.hash}"
-    return Text(file.text, installs=any(option.section == "Install" for option in file.options))
+    return Text(file)

@@ -19,6 +19,8 @@ class Unplace:
     machine: MachineID
     name: UnitName
     reason: str
+    lost: bool = False
+    """The machine is lost; should it be back by then, it is to be decided anew."""
 
     def __str__(self) -> str:
         return f"takes {self.name} from {self.machine}: {self.reason}"

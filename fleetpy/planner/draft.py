@@ -46,9 +46,9 @@ class Draft:
             )
         )
 
-    def withdraw(self, machine: MachineID, name: UnitName, reason: str) -> None:
+    def withdraw(self, machine: MachineID, name: UnitName, reason: str, *, lost: bool = False) -> None:
         """Take from the machine, live or lost, a placement that is no home of a wanted unit."""
-        self.actions.append(Unplace(machine, name, reason))
+        self.actions.append(Unplace(machine, name, reason, lost))
 
     def leave(self, machine: MachineID, name: UnitName, reason: str) -> None:
         """Take a unit from a machine that was its home, and with it whoever is there because of it."""

@@ -58,15 +58,16 @@ class Lost:
         homes = self._occupancy.homes(name)
         if unit is not None and homes and not unit.requirements.is_global:
             places = enumerated([short(home) for home in sorted(homes)])
-            draft.withdraw(placement.machine, name, f"the machine is lost, and the unit is on {places} now")
+            reason = f"the machine is lost, and the unit is on {places} now"
+            draft.withdraw(placement.machine, name, reason, lost=True)
             return
         hold = self._holds.on(placement, self._occupancy.units.get(name))
         if hold is not None:
             self._wake(hold.until)
         elif unit is None:
-            draft.withdraw(placement.machine, name, why_unwanted(placement, self._occupancy.units))
+            draft.withdraw(placement.machine, name, why_unwanted(placement, self._occupancy.units), lost=True)
         elif self._holds.forgotten_at(placement.machine) <= self._now:
-            draft.withdraw(placement.machine, name, _FORGOTTEN)
+            draft.withdraw(placement.machine, name, _FORGOTTEN, lost=True)
         else:
             self._wake(self._holds.forgotten_at(placement.machine))
 

@@ -11,10 +11,10 @@ class PlanSettings:
 
     ttl: float = 10.0
     """How long a machine's lease runs on after its last renewal; what a new leader finds missing it gives as long."""
-    stop_bound: float = 100.0
+    stop_bound: float = 15.0
     """How long after its lease ended a lost machine may still be stopping a unit with `OnPartition=stop`.
 
-    The default is systemd's own: 90 s until it kills (`DefaultTimeoutStopSec=`), and some for the killing.
+    Hosts give such units 10 s and then kill them (fleet-lease.service); the rest is for noticing and for the killing.
     """
     mass_loss_fraction: float = 0.55
     """When more than this part of all machines vanishes at once, their units are not moved for `mass_loss_hold`."""

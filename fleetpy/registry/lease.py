@@ -61,6 +61,11 @@ class LeaseHolder(Protocol):
         """What is held now. May be read from any thread."""
         ...
 
+    @property
+    def listeners(self) -> list[Callable[[LeaseStatus], None]]:
+        """Who is told each new status, renewals included, in the thread that renews; they must not block or raise."""
+        ...
+
     def now(self) -> float:
         """Seconds of the clock that `LeaseStatus.deadline` is measured by."""
         ...
@@ -90,6 +95,7 @@ class Renewer(LeaseHolder):
         self._ttl = ttl
         self._clock = clock
         self._status = LeaseStatus()
+        self._listeners: list[Callable[[LeaseStatus], None]] = []
         self._due_at = math.inf
         self._rescheduled = asyncio.Event()
         self._gone = asyncio.Event()
@@ -99,6 +105,11 @@ class Renewer(LeaseHolder):
     def status(self) -> LeaseStatus:
         """See `LeaseHolder.status`."""
         return self._status
+
+    @property
+    def listeners(self) -> list[Callable[[LeaseStatus], None]]:
+        """See `LeaseHolder.listeners`."""
+        return self._listeners
 
     def now(self) -> float:
         """See `LeaseHolder.now`."""
@@ -143,8 +154,13 @@ class Renewer(LeaseHolder):
             except TimeoutError:
                 self._due_at = loop.time() + await self._renew(self._status.lease)
 
-    def _hold(self, status: LeaseStatus) -> None:
+    def _become(self, status: LeaseStatus) -> None:
         self._status = status
+        for tell in self._listeners:
+            tell(status)
+
+    def _hold(self, status: LeaseStatus) -> None:
+        self._become(status)
         self._gone.clear()
         held = status.lease != NO_LEASE
         self._due_at = asyncio.get_running_loop().time() + self._interval() if held else math.inf
@@ -162,7 +178,7 @@ class Renewer(LeaseHolder):
         except LeaseGoneError:
             if self._status.lease == lease:
                 _log.warning("lease %x has expired", lease)
-                self._status = LeaseStatus()
+                self._become(LeaseStatus())
                 self._gone.set()
             return math.inf if self._status.lease == NO_LEASE else self._interval()
         except UnavailableError as error:
@@ -173,7 +189,7 @@ class Renewer(LeaseHolder):
             _log.info("lease %x is renewed again", lease)
             self._failing = False
         if self._status.lease == lease:
-            self._status = LeaseStatus(lease, sent + seconds)
+            self._become(LeaseStatus(lease, sent + seconds))
         return self._interval()
 
 
@@ -188,6 +204,7 @@ class LeaseKeeper(LeaseHolder):
         self._connect = connect
         self._ttl = ttl
         self._clock = clock
+        self._listeners: list[Callable[[LeaseStatus], None]] = []
         self._renewer: Renewer | None = None
         self._thread_loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
@@ -196,6 +213,11 @@ class LeaseKeeper(LeaseHolder):
     def status(self) -> LeaseStatus:
         """See `LeaseHolder.status`."""
         return self._renewer.status if self._renewer is not None else LeaseStatus()
+
+    @property
+    def listeners(self) -> list[Callable[[LeaseStatus], None]]:
+        """See `LeaseHolder.listeners`."""
+        return self._listeners
 
     def now(self) -> float:
         """See `LeaseHolder.now`."""
@@ -249,6 +271,7 @@ class LeaseKeeper(LeaseHolder):
     async def _renew_until(self, stop: asyncio.Event, owner: asyncio.AbstractEventLoop) -> None:
         registry = self._connect()
         self._renewer = Renewer(registry, self._ttl, self._clock)
+        self._renewer.listeners.append(self._tell)
         self._thread_loop = asyncio.get_running_loop()
         owner.call_soon_threadsafe(self._ready.set)
         try:
@@ -258,6 +281,10 @@ class LeaseKeeper(LeaseHolder):
                 renewing.cancel()
         finally:
             await registry.close()
+
+    def _tell(self, status: LeaseStatus) -> None:
+        for tell in self._listeners:
+            tell(status)
 
     async def _ask(self, question: Callable[[Renewer], Coroutine[None, None, R]]) -> R:
         """Have the thread do something, and wait for it."""

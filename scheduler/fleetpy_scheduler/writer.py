@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.model.records import PlacementRecord
 from fleetpy.planner.actions import Place, Unplace, Update
-from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Present, Put
+from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Delete, Present, Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,15 +32,20 @@ class Transaction:
 def transactions(actions: Sequence[Action], keys: Keys, limit: int = MAX_OPERATIONS) -> Iterator[Transaction]:
     """Cut the actions, in order, into transactions of at most `limit` writes and `limit` guards, the fence included.
 
-    A unit is given to a machine only if the machine is registered at that very revision (#500 of the original).
+    A unit is given to a machine only if the machine is registered at that very revision (#500 of the original), and
+    taken from a lost one only if that is not: else a machine that is just back may start what is given to another.
     """
     waiting = iter(actions)
     while chunk := tuple(islice(waiting, limit - ROOM_FOR_FENCE)):
         machines = sorted({action.machine for action in chunk if isinstance(action, Place)})
+        lost = sorted({action.machine for action in chunk if isinstance(action, Unplace) and action.lost})
         yield Transaction(
             actions=chunk,
             writes=tuple(_write(action, keys) for action in chunk),
-            guards=tuple(Present(keys.machine(machine)) for machine in machines),
+            guards=(
+                *(Present(keys.machine(machine)) for machine in machines),
+                *(Absent(keys.machine(machine)) for machine in lost),
+            ),
         )
 
 

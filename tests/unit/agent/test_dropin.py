@@ -9,6 +9,7 @@ from fleetpy_agent.dropin import dropin, runs_something
 from fleetpy_agent.systemd.paths import job_id, unit_path
 
 AFTER = "[Unit]\nAfter=fleet-agent.service\n"
+BOUND = "BindsTo=fleet-lease.service\nAfter=fleet-lease.service\n"
 
 
 def environment(section: str) -> str:
@@ -32,6 +33,18 @@ def environment(section: str) -> str:
 )
 def test_what_has_an_environment_knows_its_epoch_and_what_can_stops_before_the_agent(name: str, text: str) -> None:
     assert dropin(UnitName(name), Epoch(7)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("web.service", f"{AFTER}{BOUND}\n{environment('Service')}"),
+        ("web.socket", f"[Unit]\n{BOUND}\n{environment('Socket')}"),
+        ("spool.path", f"[Unit]\n{BOUND}"),
+    ],
+)
+def test_what_stops_on_a_partition_is_bound_to_the_guard_of_the_lease(name: str, text: str) -> None:
+    assert dropin(UnitName(name), Epoch(7), stops=True) == text
 
 
 def test_what_only_waits_for_others_may_be_up_when_the_registration_ends() -> None:

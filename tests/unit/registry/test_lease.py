@@ -72,6 +72,23 @@ async def test_the_deadline_is_never_later_than_the_stores_own() -> None:
 
 
 @pytest.mark.looptime(noop_cycles=1)
+async def test_who_listens_is_told_each_renewal_and_the_end() -> None:
+    virtual = Virtual()
+    told: list[LeaseStatus] = []
+    virtual.renewer.listeners.append(told.append)
+    async with running(virtual.renewer):
+        lease = await virtual.renewer.grant()
+        await asyncio.sleep(5 * TTL)
+        assert 15 <= len(told) <= 20
+        assert {status.lease for status in told} == {lease}
+        assert [status.deadline for status in told] == sorted(status.deadline for status in told)
+        assert told[-1] == virtual.renewer.status
+        await virtual.registry.revoke_lease(lease)
+        await asyncio.sleep(TTL)
+        assert told[-1] == LeaseStatus()
+
+
+@pytest.mark.looptime(noop_cycles=1)
 async def test_a_short_outage_costs_no_lease_and_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     virtual = Virtual()

@@ -1,0 +1,176 @@
+"""`OnPartition=stop` on real hosts: such a unit never runs twice, whatever befalls its host or the agent there.
+
+Each copy writes down when it starts and when it has stopped, by the clock that all the hosts of a lab share
+(`CLOCK_BOOTTIME`, the first number in /proc/uptime).
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from fleetpy_agent.lease_guard import boot_time
+from tests.support.cluster import HOSTS, PATIENCE, Cluster, sleeper
+
+LOGS = "/var/lib/once"
+ONCE, STUBBORN, KEPT, GUARD = "once.service", "stubborn.service", "kept.service", "fleet-lease.service"
+STAMPED = f"""[Service]
+ExecStartPre=/bin/sh -c 'echo "start $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
+ExecStart=/bin/sleep infinity
+ExecStopPost=/bin/sh -c 'echo "stop $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
+[X-Fleet]
+OnPartition=stop
+"""
+NEVER_STOPS = STAMPED.replace("/bin/sleep infinity", "/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'").replace(
+    "[Service]\n", "[Service]\nTimeoutStopSec=infinity\nKillMode=process\n"
+)
+LEASE = 8.0
+"""Seconds that a machine's lease runs on after its last renewal, with the default `agent_ttl`."""
+FOR_EVER = float("inf")
+
+
+def runs(cluster: Cluster, host: str, unit: str = ONCE) -> list[tuple[float, float]]:
+    """When copies of the unit ran on that host: from when to when, for ever if it does so still."""
+    told = cluster.said(host, "sh", "-c", f"echo copies of {unit}; cat {LOGS}/{unit} || true")
+    found: list[tuple[float, float]] = []
+    for word, stamp in (line.split() for line in told.splitlines()[1:]):
+        if word == "start":
+            found.append((float(stamp), FOR_EVER))
+        else:
+            found[-1] = (found[-1][0], float(stamp))
+    return found
+
+
+def assert_never_twice(cluster: Cluster, unit: str = ONCE) -> None:
+    every = sorted(run for host in HOSTS for run in runs(cluster, host, unit))
+    assert every
+    for (_, end), (start, _) in pairwise(every):
+        assert end <= start, every
+
+
+def started(cluster: Cluster, *names: str, **beside: str) -> str:
+    """Start units that write down when they run, and others `beside` the first one; the host that this is on."""
+    for host in HOSTS:
+        cluster.lab.exec(host, "sh", "-c", f"rm -rf {LOGS}; mkdir {LOGS}", check=True)
+    for name in names:
+        cluster.write(name, STAMPED)
+    for name, text in beside.items():
+        cluster.write(f"{name}.service", f"{text}MachineOf={names[0]}\n")
+    cluster.fleetctl("start", *names, *(f"{name}.service" for name in beside))
+    return cluster.running()[names[0]]
+
+
+def until_stopped(cluster: Cluster, host: str) -> float:
+    """Wait until the first copy of the unit there has stopped; when it did."""
+    cluster.lab.wait_until(lambda: runs(cluster, host)[0][1] < FOR_EVER, PATIENCE, f"{ONCE} is stopped on {host}")
+    return runs(cluster, host)[0][1]
+
+
+def until_elsewhere(cluster: Cluster, host: str, unit: str = ONCE) -> None:
+    """Wait until the unit runs on another host, by that host's own systemd."""
+    cluster.lab.wait_until(
+        lambda: any(cluster.active_on(other, unit) for other in HOSTS if other != host),
+        PATIENCE,
+        f"{unit} runs elsewhere than on {host}",
+    )
+
+
+def test_a_host_that_is_cut_off_stops_it_or_kills_it_before_it_starts_elsewhere(cluster: Cluster) -> None:
+    lonely = started(cluster, ONCE, kept=sleeper(), stubborn=NEVER_STOPS)
+    kept = cluster.main_pid(lonely, KEPT)
+    began = boot_time()
+    cluster.lab.partition(lonely)
+    assert LEASE / 2 < until_stopped(cluster, lonely) - began < LEASE + 2
+    until_elsewhere(cluster, lonely, ONCE)
+    until_elsewhere(cluster, lonely, STUBBORN)
+    assert cluster.active_on(lonely, ONCE, STUBBORN) == set()
+    assert cluster.main_pid(lonely, KEPT) == kept
+    cluster.lab.heal(lonely)
+    cluster.until_machines(*HOSTS)
+    cluster.lab.wait_until(
+        lambda: cluster.running().get(ONCE) in set(HOSTS) - {lonely}, PATIENCE, "it runs there and nowhere else"
+    )
+    for unit in (ONCE, STUBBORN):
+        assert len(runs(cluster, lonely, unit)) == 1
+        assert_never_twice(cluster, unit)
+    # When nothing is wrong its unit file is obeyed, and that has it never stop.
+    cluster.signal(cluster.running()[STUBBORN], STUBBORN, "KILL")
+
+
+def test_a_short_cut_stops_nothing_and_after_a_longer_one_it_is_started_again_where_it_was(cluster: Cluster) -> None:
+    host = started(cluster, ONCE, kept=sleeper())
+    pid, kept = cluster.main_pid(host, ONCE), cluster.main_pid(host, KEPT)
+    cluster.lab.partition(host)
+    time.sleep(2)  # As long as a cut that matters to nobody.
+    cluster.lab.heal(host)
+    cluster.until_running({ONCE: host, KEPT: host})
+    assert cluster.main_pid(host, ONCE) == pid
+    cluster.lab.partition(host)
+    until_stopped(cluster, host)
+    cluster.lab.heal(host)
+    cluster.lab.wait_until(lambda: cluster.active_on(host, ONCE), PATIENCE, "it is started again")
+    cluster.until_running({ONCE: host, KEPT: host})
+    assert cluster.main_pid(host, KEPT) == kept
+    assert len(runs(cluster, host)) == 2
+    assert_never_twice(cluster)
+
+
+def test_where_the_agent_is_stopped_or_frozen_it_stops_and_runs_elsewhere(cluster: Cluster) -> None:
+    units = [f"once-{number}.service" for number in range(3)]
+    started(cluster, *units)
+    at = {host: unit for unit, host in cluster.running().items()}
+    stopped, frozen, _well = HOSTS
+    cluster.lab.exec(stopped, "systemctl", "stop", "fleet-agent.service", check=True)
+    cluster.signal(frozen, "fleet-agent.service", "STOP")
+    try:
+        until_elsewhere(cluster, stopped, at[stopped])
+        until_elsewhere(cluster, frozen, at[frozen])
+        assert cluster.active_on(stopped, at[stopped]) == set()
+        assert cluster.active_on(frozen, at[frozen]) == set()
+    finally:
+        cluster.signal(frozen, "fleet-agent.service", "CONT")
+        cluster.lab.exec(stopped, "systemctl", "start", "fleet-agent.service", check=True)
+    cluster.until_machines(*HOSTS)
+    for unit in units:
+        assert_never_twice(cluster, unit)
+
+
+def test_restarting_or_killing_the_agent_does_not_stop_it(cluster: Cluster) -> None:
+    host = started(cluster, ONCE)
+    pid = cluster.main_pid(host, ONCE)
+    cluster.lab.exec(host, "systemctl", "restart", "fleet-agent.service", check=True)
+    cluster.signal(host, "fleet-agent.service", "KILL")
+    time.sleep(LEASE + 2)  # By now it would have been stopped.
+    assert cluster.main_pid(host, ONCE) == pid
+    assert [end for _, end in runs(cluster, host)] == [FOR_EVER]
+
+
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_again(
+    cluster: Cluster, signal: str
+) -> None:
+    host = started(cluster, ONCE)
+    began = boot_time()
+    cluster.signal(host, GUARD, signal)
+    assert until_stopped(cluster, host) - began < 4
+    cluster.lab.wait_until(lambda: cluster.active_on(host, ONCE), PATIENCE, "it is started again")
+    cluster.until_running({ONCE: host})
+    assert cluster.active_on(host, GUARD)
+    cluster.fleetctl("destroy", ONCE)
+    cluster.lab.wait_until(
+        lambda: cluster.said(host, "systemctl", "is-active", GUARD, check=False).strip() == "inactive",
+        PATIENCE,
+        "the guard leaves with the last unit that needs it",
+    )
+
+
+def test_a_host_that_was_frozen_for_long_stops_its_stale_copy_at_once(cluster: Cluster) -> None:
+    host = started(cluster, ONCE)
+    cluster.lab.pause(host)
+    until_elsewhere(cluster, host)
+    thawed = boot_time()
+    cluster.lab.resume(host)
+    assert until_stopped(cluster, host) - thawed < 2
+    cluster.lab.wait_until(lambda: cluster.running().get(ONCE) not in {host, None}, PATIENCE, "it runs elsewhere only")
