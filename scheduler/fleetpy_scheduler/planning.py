@@ -19,13 +19,13 @@ from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import GuardFailedError
 from fleetpy_scheduler.collecting import collection
 from fleetpy_scheduler.fence import DeposedError
-from fleetpy_scheduler.losses import update_losses
+from fleetpy_scheduler.losses import Losses
 from fleetpy_scheduler.writer import transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.ids import UnitName
     from fleetpy.planner.actions import Action
     from fleetpy.planner.plan import Plan, PlanSettings
     from fleetpy.registry.cluster import Decoded, Tables
@@ -78,7 +78,7 @@ class PlanningLoop:
         self._clock = clock
         self._say = say
         self._led_since: float | None = None
-        self._losses: dict[MachineID, float] = {}
+        self._losses = Losses(settings.mass_loss_hold)
         self._pending: dict[UnitName, str] = {}
         self._said = ""
         self._woken = asyncio.Event()
@@ -118,8 +118,8 @@ class PlanningLoop:
         now = self._clock()
         if self._led_since is None:
             self._led_since = now
-        self._losses = update_losses(self._losses, self._tables.placed_machines(), self._tables.machines, now)
-        snapshot = self._tables.snapshot(lost_at=self._losses, led_since=self._led_since)
+        lost_at = self._losses.update(self._tables.placed_machines(), self._tables.machines, now)
+        snapshot = self._tables.snapshot(lost_at=lost_at, led_since=self._led_since)
         planned = plan(snapshot, now, self._settings)
         complete = await self._write_all(transactions(planned.actions, self._keys))
         self._tell(planned)
