@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.hosts import ENTRY, HOSTS, destroy_units, fresh_lab, start_units, timed_on
 from benchmarks.report import Column, Report, Table, Target
 from benchmarks.roles import etcd_leader, scheduler_leader
+from benchmarks.usage import AGENT, API, ETCD, SCHEDULER, SERVICES, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.report import Cell, Options
     from fleetpy_lab.lab import Lab
@@ -26,12 +25,9 @@ QUICK_WINDOW = 10.0
 
 CPU = 0.5
 """The target for each daemon: percent of a core."""
-AGENT, SCHEDULER, API = "fleet-agent", "fleet-scheduler", "fleet-api"
-_SERVICES = (AGENT, SCHEDULER, API, "etcd", "dbus", "init")
 _MB = 1e6
 _AGENT_BYTES = 55 * _MB
 _OTHER_BYTES, _BYTES_PER_UNIT = 65 * _MB, 2_000
-_SAMPLE = Path(__file__).with_name("idle_sample.py")
 
 
 def run(options: Options) -> Report:
@@ -57,16 +53,20 @@ def run(options: Options) -> Report:
 
 
 def _measure(lab: Lab, window: float) -> list[dict[str, Cell]]:
-    before = {host: _sample(lab, host) for host in HOSTS}
+    before = {host: sample(lab, host) for host in HOSTS}
     time.sleep(window)
-    after = {host: _sample(lab, host) for host in HOSTS}
-    leaders = {("etcd", etcd_leader(lab)), (SCHEDULER, scheduler_leader(lab))}
-    return [
-        {"host": host, "leads": "leads" if (service, host) in leaders else "", **row}
-        for service in _SERVICES
-        for host in HOSTS
-        for row in _row(service, before[host], after[host])
-    ]
+    after = {host: sample(lab, host) for host in HOSTS}
+    leaders = {(ETCD, etcd_leader(lab)), (SCHEDULER, scheduler_leader(lab))}
+    rows: list[dict[str, Cell]] = []
+    for service in SERVICES:
+        for host in HOSTS:
+            used = after[host].since(before[host], service)
+            if used is not None:
+                seconds = after[host].at - before[host].at
+                row: dict[str, Cell] = {"service": service, "host": host, "cpu": 100 * used.cpu / seconds}
+                row |= {"sleeps": used.sleeps / seconds, "rss": used.rss / _MB, "threads": used.threads}
+                rows.append({**row, "leads": "leads" if (service, host) in leaders else ""})
+    return rows
 
 
 def _etcd_alone(lab: Lab, window: float) -> Table:
@@ -79,28 +79,6 @@ def _etcd_alone(lab: Lab, window: float) -> Table:
         lab.exec(host, "systemctl", "start", "fleet.target", check=True)
     lab.restore()
     return _usage_table(rows, f"Without any of fleetpy's daemons, for {window:g} s")
-
-
-def _sample(lab: Lab, host: str) -> Mapping[str, Any]:
-    answer: Mapping[str, Any] = json.loads(
-        lab.exec(host, "python3", "-c", _SAMPLE.read_text(), *_SERVICES, check=True).stdout
-    )
-    return answer
-
-
-def _row(service: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[dict[str, Cell]]:
-    """What the service used in between; nothing if it did not run all the time."""
-    seconds = after["at"] - before["at"]
-    then, now = before["services"].get(service), after["services"].get(service)
-    if then is None or now is None or then["pid"] != now["pid"]:
-        return
-    yield {
-        "service": service,
-        "cpu": 100 * (now["cpu"] - then["cpu"]) / seconds,
-        "sleeps": (now["sleeps"] - then["sleeps"]) / seconds,
-        "rss": now["rss"] / _MB,
-        "threads": now["threads"],
-    }
 
 
 def _usage_table(rows: Sequence[Mapping[str, Cell]], title: str) -> Table:

@@ -25,12 +25,14 @@ from benchmarks.hosts import (
 )
 from benchmarks.report import Column, Report, Table, Target
 from benchmarks.timeline import Timeline, placed, running, submitted
+from benchmarks.usage import SERVICES, sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.report import Cell, Options
     from benchmarks.timeline import Change
+    from benchmarks.usage import Sample
     from fleetpy_lab.lab import Lab
 
 SIZES = (100, 600)
@@ -46,7 +48,7 @@ _STARTED, _STOPPED, _DESTROYED = "start", "stop", "destroy"
 _SUBMITTED, _PLACED, _RUN, _TOLD = "submitted", "placed", "run", "told"
 
 Seconds = dict[str, list[float]]
-"""For each thing that is measured, what each round took."""
+"""For each thing that is measured, what each round took; for each service, the processor's seconds of each start."""
 
 
 def run(options: Options) -> Report:
@@ -67,7 +69,12 @@ def run(options: Options) -> Report:
         if count >= COUNTS_FROM
     ]
     raw = {str(count): {"fleetctl": fleet[count], "systemctl": plain[count]} for count in sizes}
-    return Report("start", [_verbs_table(fleet, plain, rounds), _phases_table(fleet, plain)], targets, raw=raw)
+    return Report(
+        "start",
+        [_verbs_table(fleet, plain, rounds), _phases_table(fleet, plain), _cpu_table(fleet, plain)],
+        targets,
+        raw=raw,
+    )
 
 
 def _with_systemctl(lab: Lab, count: int, seconds: Seconds) -> None:
@@ -76,23 +83,35 @@ def _with_systemctl(lab: Lab, count: int, seconds: Seconds) -> None:
     for host, share in shares.items():
         write_units(lab, host, _PLAIN, share)
     seconds["reload"].append(timed_on_all(lab, dict.fromkeys(HOSTS, "systemctl daemon-reload")).seconds)
+    before = {host: sample(lab, host) for host in HOSTS}
     for verb in (_STARTED, _STOPPED):
         scripts = {host: f"systemctl {verb} {' '.join(share)}" for host, share in shares.items()}
         seconds[verb].append(timed_on_all(lab, scripts).seconds)
         expected = count if verb == _STARTED else 0
         assert count_running(lab, "plain-*.service") == expected, f"systemctl {verb} has done what it says"
+        if verb == _STARTED:
+            _note_usage(lab, before, seconds)
     for host in HOSTS:
         lab.exec(host, "bash", "-c", f"rm {_PLAIN}/plain-*.service; systemctl daemon-reload", check=True)
 
 
 def _with_fleetctl(lab: Lab, count: int, seconds: Seconds) -> None:
     with Timeline([host for host in lab.hosts() if host.etcd]) as timeline:
+        before = {host: sample(lab, host) for host in HOSTS}
         started = start_units(lab, count)
+        _note_usage(lab, before, seconds)
     seconds[_STARTED].append(started.seconds)
     for phase, moment in _phases(timeline.changes()).items():
         seconds[phase].append(moment - started.began)
     seconds[_STOPPED].append(_stop(lab).seconds)
     seconds[_DESTROYED].append(destroy_units(lab).seconds)
+
+
+def _note_usage(lab: Lab, before: Mapping[str, Sample], seconds: Seconds) -> None:
+    after = {host: sample(lab, host) for host in HOSTS}
+    for service in SERVICES:
+        used = [after[host].since(before[host], service) for host in HOSTS]
+        seconds[service].append(sum(usage.cpu for usage in used if usage is not None))
 
 
 def _stop(lab: Lab) -> Span:
@@ -156,3 +175,17 @@ def _phases_table(fleet: Mapping[int, Seconds], plain: Mapping[int, Seconds]) ->
         for count, seconds in fleet.items()
     ]
     return Table("Where a start's time goes: seconds from the command on", columns, rows)
+
+
+def _cpu_table(fleet: Mapping[int, Seconds], plain: Mapping[int, Seconds]) -> Table:
+    columns = [
+        Column("units", "units", ","),
+        Column("by", "by"),
+        *(Column(service, service, ".2f") for service in SERVICES),
+    ]
+    rows: list[dict[str, Cell]] = [
+        {"units": count, "by": by, **{service: _median(seconds[count][service]) for service in SERVICES}}
+        for count in fleet
+        for by, seconds in (("fleetctl", fleet), ("systemctl", plain))
+    ]
+    return Table("What a start uses of the processors: seconds, the three hosts together", columns, rows)

@@ -1,6 +1,6 @@
 """Runs on a host of the lab, by itself: what services have used so far, as JSON.
 
-`python3 -c "$(cat idle_sample.py)" SERVICE…`; the service `init` is the first process.
+`python3 -c "$(cat usage_sample.py)" SERVICE…`; the service `init` is the first process.
 """
 
 from __future__ import annotations
