@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from fleetpy.errors import UnavailableError
@@ -18,6 +19,7 @@ from fleetpy.registry.protocol import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from fleetpy_lab.host import Host
@@ -36,8 +38,16 @@ class Change:
     value: bytes | None
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of every timeline, in a thread of its own: gRPC does not outlive the first loop that it is used in."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="timeline", daemon=True).start()
+    return loop
+
+
 class Timeline:
-    """A context manager that watches, in a thread of its own, for as long as the context lasts.
+    """A context manager that watches for as long as the context lasts.
 
     Values are kept as they came, to be read afterwards: what measures should not get in the way.
     """
@@ -46,38 +56,30 @@ class Timeline:
         self._settings = EtcdSettings(tuple(f"http://{host.address}:2379" for host in members))
         self._changes: list[Change] = []
         self._watching = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="timeline")
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._told_to_end: asyncio.Event | None = None
+        self._run: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._run = asyncio.run_coroutine_threadsafe(self._watch(), _loop())
         if not self._watching.wait(_BEGINNING):
             raise UnavailableError("etcd of the lab does not answer")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._loop is not None and self._told_to_end is not None:
-            self._loop.call_soon_threadsafe(self._told_to_end.set)
-        self._thread.join()
+        if self._run is not None:
+            self._run.cancel()
 
     def changes(self) -> list[Change]:
         """All that has happened so far, in order."""
         return list(self._changes)
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._told_to_end = asyncio.Event()
+    async def _watch(self) -> None:
         registry = connect(self._settings)
-        watching = asyncio.ensure_future(self._watch(registry))
-        ending = asyncio.ensure_future(self._told_to_end.wait())
-        await asyncio.wait((watching, ending), return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await registry.close()
+        try:
+            await self._follow(registry)
+        finally:
+            await registry.close()
 
-    async def _watch(self, registry: EtcdRegistry) -> None:
+    async def _follow(self, registry: EtcdRegistry) -> None:
         page = await registry.page(KEYS.prefix, limit=1)
         at = page.revision
         while True:
