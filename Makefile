@@ -9,7 +9,7 @@ AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=tr
   HYPOTHESIS_STORAGE_DIRECTORY=/tmp/fleetpy-hypothesis
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
 
-.PHONY: help setup demo check test test-fast bench docs clean
+.PHONY: help setup demo check test test-fast bench kit docs clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test-fast: setup  ## the tests that need nothing but Python
 
 bench: setup  ## measure (benchmarks/README.md)
 	@$(AS_ROOT) $(BIN)/python -m benchmarks
+
+kit: setup  ## dist/kit: all that makes a Debian 12 machine a host (vagrant/, docs/deploying.md)
+	@$(BIN)/fleet-lab kit dist/kit
 
 docs: setup  ## the documentation as a site, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

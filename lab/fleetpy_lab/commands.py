@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -16,6 +17,7 @@ from fleetpy_lab.errors import LabError, LabUsageError
 from fleetpy_lab.hostimage import ensure_host_image, remove_images
 from fleetpy_lab.image import ensure_base_image
 from fleetpy_lab.inventory import lab_names
+from fleetpy_lab.kit import write_kit
 from fleetpy_lab.lab import DEFAULT_HOSTS, Lab
 from fleetpy_lab.output import print_hosts, print_json, print_value
 from fleetpy_lab.progress import Progress
@@ -151,6 +153,14 @@ def images(output: str) -> None:
         click.echo("\n".join(built))
 
 
+@click.command("kit")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def kit(directory: Path) -> None:
+    """Write all that makes a Debian 12 machine a host into DIRECTORY: a script, wheels, units, SSH keys."""
+    write_kit(directory)
+    click.echo(f"{directory}/provision.sh makes a machine a host")
+
+
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the lab up at the end.")
 @click.pass_obj
@@ -212,6 +222,7 @@ COMMANDS = (
     logs,
     show_endpoint,
     images,
+    kit,
     demo,
 )
 """Every command of `fleet-lab`."""

@@ -10,7 +10,7 @@ from fleetpy.errors import FleetError
 from fleetpy.schemas.fleetpy_v1 import Change
 from fleetpy_lab.errors import LabError
 from fleetpy_lab.host import HostStatus
-from fleetpy_lab.hostimage import project_root
+from fleetpy_lab.kit import project_root
 from fleetpy_lab.narrator import Narrator
 
 if TYPE_CHECKING:

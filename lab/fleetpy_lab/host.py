@@ -1,8 +1,8 @@
 """A host of the lab: a container whose first process is systemd.
 
 What a host is called, where it is and whether it is a member of etcd stands in its container's labels: Docker alone has
-to remember. Its configuration is put into the container before it first starts; from then on the
-container's file system is the host's disk and outlives its death.
+to remember. It configures itself when it first starts; from then on the container's file system is the host's disk and
+outlives its death.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import docker
@@ -107,6 +107,7 @@ def create_host(client: docker.DockerClient, lab: str, image: str, plan: HostPla
     plan.outside.mkdir(parents=True, exist_ok=True)
     container = client.containers.create(
         image,
+        _arguments(lab, plan),
         name=f"{lab}-{plan.name}",
         hostname=plan.name,
         labels={
@@ -126,7 +127,7 @@ def create_host(client: docker.DockerClient, lab: str, image: str, plan: HostPla
         network=network_name(network),
         networking_config={network_name(network): endpoint(client, plan.name, plan.address)},
     )
-    put_files(container, _configuration(lab, machine_id, plan))
+    put_files(container, _configuration(machine_id))
     return container
 
 
@@ -152,47 +153,25 @@ def put_files(container: Container, files: Mapping[str, str]) -> None:
     container.put_archive("/", archive.getvalue())
 
 
-def _configuration(lab: str, machine_id: str, plan: HostPlan) -> dict[str, str]:
-    files = {
+def _configuration(machine_id: str) -> dict[str, str]:
+    return {
         "/etc/machine-id": f"{machine_id}\n",
-        "/etc/fleet/fleet.conf": fleet_conf(plan),
         # Sockets belong to whoever runs the lab, so that fleetctl can be used from outside without being root.
         "/etc/systemd/system/fleet-api.socket.d/lab.conf": (
             f"[Socket]\nListenStream={OUTSIDE}/{SOCKET}\nSocketUser={os.getuid()}\n"
-            "SocketGroup=sudo\n"  # core's: for `fleetctl --tunnel`
         ),
     }
-    if plan.name in plan.members:
-        files["/etc/default/etcd"] = etcd_environment(lab, plan)
-    return files
 
 
-def etcd_environment(lab: str, plan: HostPlan) -> str:
-    """The member's configuration (etcd's `ETCD_*` variables); client ports 2379 and, as etcd once had it, 4001."""
-    cluster = ",".join(f"{name}=http://{address}:2380" for name, address in plan.members.items())
-    lines = {
-        "ETCD_NAME": plan.name,
-        "ETCD_LISTEN_PEER_URLS": "http://0.0.0.0:2380",
-        "ETCD_LISTEN_CLIENT_URLS": "http://0.0.0.0:2379,http://0.0.0.0:4001",
-        "ETCD_ADVERTISE_CLIENT_URLS": f"http://{plan.address}:2379,http://{plan.address}:4001",
-        "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"http://{plan.address}:2380",
-        "ETCD_INITIAL_CLUSTER": cluster,
-        "ETCD_INITIAL_CLUSTER_TOKEN": lab,
-    }
-    return "".join(f"{name}={value}\n" for name, value in lines.items())
-
-
-def fleet_conf(plan: HostPlan) -> str:
-    """The host's `fleet.conf`: every etcd member, its own first, the address that it publishes, its metadata."""
-    servers = _own_first(plan.address, list(plan.members.values()))
-    lines = [
-        "etcd_servers=[" + ", ".join(f'"http://{address}:2379"' for address in servers) + "]",
-        f'public_ip="{plan.address}"',
+def _arguments(lab: str, plan: HostPlan) -> list[str]:
+    """What the host's first process configures it with, once: options of recipe/host/provision.sh."""
+    return [
+        f"--address={plan.address}",
+        f"--members={_pairs(plan.members)}",
+        f"--metadata={_pairs(plan.metadata)}",
+        f"--token={lab}",
     ]
-    if plan.metadata:
-        lines.append('metadata="' + ",".join(f"{key}={value}" for key, value in plan.metadata.items()) + '"')
-    return "\n".join(lines) + "\n"
 
 
-def _own_first(own: str, addresses: Sequence[str]) -> list[str]:
-    return sorted(addresses, key=lambda address: address != own)
+def _pairs(values: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in values.items())

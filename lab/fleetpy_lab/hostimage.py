@@ -1,6 +1,7 @@
 """The host image: the base image, fleetpy's dependencies, fleetpy itself, each a layer with a cache of its own.
 
-Wheels are fetched and built outside and installed inside without network, in `/opt/fleetpy`. A change of fleetpy's code
+Wheels are fetched and built outside and installed inside without network, by the steps of the script that makes any
+Debian machine a host (kit.py). A change of fleetpy's code
 costs only the last layer, some seconds. Tags carry a digest of what went in, so an image is never older than its tag.
 """
 
@@ -8,12 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
-import subprocess
-import sys
 import tarfile
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +18,8 @@ from docker.errors import APIError, BuildError
 
 from fleetpy_lab.engine import ensure_engine
 from fleetpy_lab.errors import LabError
-from fleetpy_lab.image import BASE_IMAGE, IMAGE_LABEL, PYTHON, RECIPE, ensure_base_image, has_image
+from fleetpy_lab.image import BASE_IMAGE, IMAGE_LABEL, ensure_base_image, has_image
+from fleetpy_lab.kit import HOST, RECIPE, build_wheel, fetch_wheels, project_requirements, project_root
 from fleetpy_lab.paths import cache_dir, locked
 from fleetpy_lab.privilege import last_line
 from fleetpy_lab.progress import Progress
@@ -30,12 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import docker
+    from docker.models.images import Image
 
-_EXTRAS = ("agent", "scheduler", "api")
+CONTAINER = RECIPE / "container"
+"""What only containers need."""
+_DEPENDENCIES_LAYER = ("dependencies.Dockerfile", "prepare.sh", "init.sh")
 _CODE = ("fleetpy", "agent", "scheduler", "api", "cli", "units/system", "pyproject.toml")
+NEWEST = "fleetpy-lab/host:latest"
+"""Another tag of the host image that was asked for last: what runs hosts without this package needs no digest."""
 _KEPT_IMAGES = 3
 """How many images of each kind stay, the newest: another lab may be about to use an earlier one."""
-_SELF = re.compile(r"fleetpy\[([\w,\s-]+)\]")
 
 
 def ensure_host_image(client: docker.DockerClient | None = None, progress: Progress | None = None) -> str:
@@ -44,55 +46,37 @@ def ensure_host_image(client: docker.DockerClient | None = None, progress: Progr
     client = client or ensure_engine(progress)
     root = project_root()
     ensure_base_image(client, progress)
-    dependencies = requirements((root / "pyproject.toml").read_text(encoding="utf-8"))
+    dependencies = project_requirements()
     lower = f"fleetpy-lab/dependencies:{_dependencies_digest(dependencies)}"
     host = f"fleetpy-lab/host:{_code_digest(root, lower)}"
-    if has_image(client, host):
-        return host
+    if not has_image(client, host):
+        _build_layers(client, lower, host, dependencies, progress)
+    client.images.get(host).tag(*NEWEST.split(":"))
+    return host
+
+
+def _build_layers(
+    client: docker.DockerClient, lower: str, host: str, dependencies: list[str], progress: Progress
+) -> None:
     with locked("host-image", progress):
         if not has_image(client, lower):
             with progress.step("building the layer of fleetpy's dependencies", "half a minute, until they change"):
                 _build_dependencies(client, lower, dependencies, progress)
         if not has_image(client, host):
             with progress.step("building the layer of fleetpy itself", "some seconds, whenever the code has changed"):
-                _build_code(client, host, lower, root)
+                _build_code(client, host, lower)
             _remove_old(client)
-    return host
-
-
-def project_root() -> Path:
-    """The checkout that this package runs from: hosts get the code that is there. Raises `LabError` elsewhere."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "pyproject.toml").is_file() or not (root / "units" / "system").is_dir():
-        raise LabError("fleet-lab installs the code of its own checkout on the hosts; run it from one (make setup)")
-    return root
-
-
-def requirements(pyproject: str) -> list[str]:
-    """What the daemons and fleetctl need, sorted, from the text of pyproject.toml; its own extras are resolved."""
-    project = tomllib.loads(pyproject)["project"]
-    extras: Mapping[str, list[str]] = project["optional-dependencies"]
-    found = set(project["dependencies"])
-    waiting = list(_EXTRAS)
-    while waiting:
-        for requirement in extras[waiting.pop()]:
-            own = _SELF.fullmatch(requirement)
-            if own:
-                waiting += [name.strip() for name in own[1].split(",")]
-            else:
-                found.add(requirement)
-    return sorted(found)
 
 
 def _dependencies_digest(dependencies: Iterable[str]) -> str:
     digest = hashlib.sha256("\n".join([BASE_IMAGE, *dependencies]).encode())
-    _add_files(digest, RECIPE, [RECIPE / "dependencies.Dockerfile", RECIPE / "prepare.sh", *_files(RECIPE / "files")])
+    _add_files(digest, RECIPE, [*_files(HOST), *(CONTAINER / name for name in _DEPENDENCIES_LAYER)])
     return digest.hexdigest()[:12]
 
 
 def _code_digest(root: Path, lower: str) -> str:
     digest = hashlib.sha256(lower.encode())
-    _add_files(digest, root, [RECIPE / "host.Dockerfile", *(file for part in _CODE for file in _files(root / part))])
+    _add_files(digest, root, [CONTAINER / "host.Dockerfile", *(file for part in _CODE for file in _files(root / part))])
     return digest.hexdigest()[:12]
 
 
@@ -111,17 +95,17 @@ def _files(path: Path) -> list[Path]:
 
 def _build_dependencies(client: docker.DockerClient, tag: str, dependencies: list[str], progress: Progress) -> None:
     with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
-        wheels = Path(work)
-        (wheels / "requirements.txt").write_text("\n".join(dependencies) + "\n")
         progress.detail("fetching wheels")
-        _run_pip("download", "--only-binary=:all:", f"--python-version={PYTHON}", f"--dest={wheels}", *dependencies)
+        fetch_wheels(Path(work), dependencies)
         progress.detail("installing them in the image")
         context = _context(
             {
-                "Dockerfile": RECIPE / "dependencies.Dockerfile",
-                "prepare.sh": RECIPE / "prepare.sh",
-                "files": RECIPE / "files",
-                "wheels": wheels,
+                "Dockerfile": CONTAINER / "dependencies.Dockerfile",
+                "container/init.sh": CONTAINER / "init.sh",
+                "container/prepare.sh": CONTAINER / "prepare.sh",
+                "kit/provision.sh": HOST / "provision.sh",
+                "kit/files": HOST / "files",
+                "kit/wheels": Path(work),
             }
         )
         _build(client, tag, context, {"BASE": BASE_IMAGE}, "dependencies")
@@ -129,23 +113,15 @@ def _build_dependencies(client: docker.DockerClient, tag: str, dependencies: lis
         remove_image(client, str(image.id))
 
 
-def _run_pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
-    if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        reason = errors[-1] if errors else last_line(done.stderr)
-        raise LabError(f"cannot fetch the wheels for the hosts: {reason}")
-
-
-def _build_code(client: docker.DockerClient, tag: str, lower: str, root: Path) -> None:
+def _build_code(client: docker.DockerClient, tag: str, lower: str) -> None:
     with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
-        command = [sys.executable, "-m", "hatchling", "build", "--target=wheel", f"--directory={work}"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=root)
-        if done.returncode != 0:
-            raise LabError(f"cannot build fleetpy's wheel: {last_line(done.stderr)}")
+        build_wheel(Path(work))
         context = _context(
-            {"Dockerfile": RECIPE / "host.Dockerfile", "wheel": Path(work), "units": root / "units" / "system"}
+            {
+                "Dockerfile": CONTAINER / "host.Dockerfile",
+                "kit/fleetpy": Path(work),
+                "kit/units": project_root() / "units" / "system",
+            }
         )
         _build(client, tag, context, {"DEPENDENCIES": lower}, "host")
 
@@ -188,19 +164,22 @@ def _build(client: docker.DockerClient, tag: str, context: io.BytesIO, arguments
 
 def _remove_old(client: docker.DockerClient) -> None:
     for kind in ("host", "dependencies"):
-        for tag in _tags(client, f"{IMAGE_LABEL}={kind}")[_KEPT_IMAGES:]:
-            remove_image(client, tag)
+        for image in _newest_first(client, f"{IMAGE_LABEL}={kind}")[_KEPT_IMAGES:]:
+            _remove_tags(client, image)
 
 
-def _tags(client: docker.DockerClient, label: str) -> list[str]:
+def _newest_first(client: docker.DockerClient, label: str) -> list[Image]:
     images = client.images.list(filters={"label": label})
-    newest_first = sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True)
-    return [tag for image in newest_first for tag in image.tags]
+    return sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True)
 
 
 def remove_images(client: docker.DockerClient) -> list[str]:
     """Remove every image of the lab that no container uses; gives their tags."""
-    return [tag for tag in _tags(client, IMAGE_LABEL) if remove_image(client, tag)]
+    return [tag for image in _newest_first(client, IMAGE_LABEL) for tag in _remove_tags(client, image)]
+
+
+def _remove_tags(client: docker.DockerClient, image: Image) -> list[str]:
+    return [tag for tag in image.tags if remove_image(client, tag)]
 
 
 def remove_image(client: docker.DockerClient, image: str) -> bool:

@@ -20,6 +20,7 @@ from docker.errors import ImageNotFound
 from fleetpy_lab.debian import system_mirror
 from fleetpy_lab.engine import ensure_engine
 from fleetpy_lab.errors import LabError
+from fleetpy_lab.kit import RECIPE, packages
 from fleetpy_lab.paths import cache_dir, locked
 from fleetpy_lab.privilege import install_packages, last_line, root_command
 from fleetpy_lab.progress import Progress
@@ -27,37 +28,16 @@ from fleetpy_lab.progress import Progress
 if TYPE_CHECKING:
     import docker
 
-RECIPE = Path(__file__).parent / "recipe"
+_SCRIPT = RECIPE / "container" / "rootfs.sh"
 IMAGE_LABEL = "org.fleetpy.lab.image"
 """On every image of the lab: `base`, `dependencies` or `host`."""
 
 SUITE = "bookworm"
-PYTHON = "3.11"
-"""The suite's own interpreter: wheels are fetched for it, whatever runs the lab."""
-PACKAGES = (
-    "ca-certificates",
-    "dbus",
-    "etcd-client",
-    "etcd-server",
-    "iproute2",
-    "iptables",
-    "iputils-ping",
-    "less",
-    "libsystemd0",
-    "openssh-client",
-    "openssh-server",
-    "procps",
-    "python3",
-    "python3-venv",
-    "sudo",
-    "systemd",
-    "systemd-sysv",
-)
 
 
 def _digest() -> str:
-    recipe = hashlib.sha256((RECIPE / "rootfs.sh").read_bytes())
-    recipe.update(json.dumps([SUITE, PACKAGES]).encode())
+    recipe = hashlib.sha256(_SCRIPT.read_bytes())
+    recipe.update(json.dumps([SUITE, packages()]).encode())
     return recipe.hexdigest()[:12]
 
 
@@ -102,7 +82,7 @@ def _build(client: docker.DockerClient, progress: Progress) -> None:
 
 def _bootstrap(work: Path, archive: Path, progress: Progress) -> None:
     mirror = system_mirror()
-    script = ["sh", str(RECIPE / "rootfs.sh"), str(work), str(archive), SUITE, ",".join(PACKAGES)]
+    script = ["sh", str(_SCRIPT), str(work), str(archive), SUITE, ",".join(packages())]
     command = root_command([*script, mirror] if mirror else script, "build the lab's base image")
     lines: list[str] = []
     with subprocess.Popen(

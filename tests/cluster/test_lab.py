@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetpy.client.client import FleetClient
+from fleetpy.config.file import parse_settings
+from fleetpy.config.fleet import build_config
 from fleetpy_lab.engine import ensure_engine
 from fleetpy_lab.errors import LabError, LabUsageError
 from fleetpy_lab.host import HostStatus
@@ -72,6 +74,17 @@ def test_hosts_are_machines_of_their_own(lab: Lab) -> None:
 
 def test_every_host_is_a_member_of_etcd_on_both_client_ports(lab: Lab) -> None:
     wait_for_all_of_etcd(lab)
+
+
+def test_fleet_is_configured_with_every_member_of_etcd_its_own_first(lab: Lab) -> None:
+    addresses = [host.address for host in lab.hosts()]
+    for host in lab.hosts():
+        told = lab.exec(host.name, "cat", "/etc/fleet/fleet.conf", check=True).stdout
+        config = build_config(parse_settings(told, "fleet.conf"))
+        own_first = [host.address, *(address for address in addresses if address != host.address)]
+        assert config.etcd_servers == tuple(f"http://{address}:2379" for address in own_first)
+        assert config.public_ip == host.address
+        assert config.metadata == {}
 
 
 def test_hosts_reach_each_other_by_ssh_without_a_question(lab: Lab) -> None:

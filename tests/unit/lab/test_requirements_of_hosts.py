@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fleetpy_lab.hostimage import requirements
+from fleetpy_lab.kit import requirements
 
 PYPROJECT = """
 [project]
