@@ -9,6 +9,7 @@ from fleetpy.registry.cluster import Tables
 from fleetpy.registry.view import View
 from fleetpy_api.activity import Activity
 from fleetpy_api.app import build_app
+from fleetpy_api.brake import BrakeWriter
 from fleetpy_api.events import Streams
 from fleetpy_api.front import Front
 from fleetpy_api.metrics import Metrics
@@ -56,6 +57,7 @@ class Api:
             shown=self.picture,
             units=UnitWriter(registry, keys, self.picture, metrics),
             settings=SettingsWriter(registry, keys, self.picture, metrics),
+            brake=BrakeWriter(registry, keys, self.picture, metrics),
             metrics=metrics,
             token_limit=token_limit,
             clock=clock,
@@ -64,6 +66,7 @@ class Api:
         metrics.gauge("fleet_cluster_units", "Units that the cluster knows.", lambda: len(tables.units))
         metrics.gauge("fleet_cluster_machines", "Machines that are alive.", lambda: len(tables.machines))
         metrics.gauge("fleet_cluster_placements", "Units that machines are to have.", lambda: len(tables.placements))
+        metrics.gauge("fleet_cluster_braked_machines", "Lost machines that the brake holds.", self.picture.braked)
         metrics.gauge("fleet_api_streams", "Streams of events that are open.", lambda: len(self.streams))
         metrics.gauge("fleet_api_revision", "The registry's revision that is shown.", lambda: self._view.revision)
         metrics.gauge("fleet_api_live", "1 while news arrive as they happen, 0 while etcd is away.", self._is_live)

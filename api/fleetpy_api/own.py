@@ -11,6 +11,8 @@ from fastapi.responses import Response
 from fleetpy import __version__
 from fleetpy.ids import MachineID, UnitName
 from fleetpy.schemas.fleetpy_v1 import (
+    Brake,
+    BrakeRelease,
     ChangeBatch,
     ChangeResult,
     ChangeResults,
@@ -51,6 +53,9 @@ class OwnResources:
         routes.add("GET", "/units/{name}/explain", self.explain, answers={200: Explanation}, errors=(404,))
         routes.add("GET", "/machines", self.machines, answers={200: MachineStatusList})
         routes.add("PATCH", machine, self.change_machine, answers={204: None}, errors=(400, 404, 415), takes_json=True)
+        routes.add("GET", "/brake", self.brake, answers={200: Brake})
+        release = "/brake/release"
+        routes.add("POST", release, self.release_brake, answers={204: None}, errors=(400, 409, 415), takes_json=True)
         routes.add("GET", "/health", self.health, answers={200: Health})
 
     async def change(self, request: Request, batch: ChangeBatch) -> Response:
@@ -95,6 +100,16 @@ class OwnResources:
     async def change_machine(self, machine: str, change: MachineChange) -> Response:
         """Cordon or drain a machine, or no longer."""
         await self._service.change_machine(MachineID(machine), change)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def brake(self) -> Response:
+        """How the brake on mass failure is."""
+        picture = await self._service.picture()
+        return answer(picture.brake())
+
+    async def release_brake(self, request: Request, release: BrakeRelease) -> Response:
+        """Have units of machines that the brake holds start elsewhere."""
+        await self._service.release_brake(release, requester(request))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def health(self) -> Response:

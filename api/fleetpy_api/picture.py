@@ -15,7 +15,7 @@ from fleetpy.model.cluster import Placement
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.decoding import StoredMachine, StoredSettings, StoredState, StoredUnit, UnreadableUnit
 from fleetpy.registry.keys import split_machine_and_unit
-from fleetpy.schemas.fleetpy_v1 import Explanation, MachineVerdict
+from fleetpy.schemas.fleetpy_v1 import Brake, Explanation, HeldMachine, MachineVerdict
 from fleetpy_api.decide import Known
 from fleetpy_api.entities import UnitFacts, machine_status
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fleetpy.ids import Revision
     from fleetpy.model.records import MachineSettingsRecord
     from fleetpy.registry.cluster import Tables
-    from fleetpy.registry.decoding import Decoded
+    from fleetpy.registry.decoding import Decoded, StoredRelease
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.view import Changes, View
     from fleetpy.schemas.fleetpy_v1 import MachineStatus
@@ -126,6 +126,24 @@ class Picture:
         """Whether the machine is alive, has settings, or has units that wait for it to come back."""
         tables = self._tables
         return machine in tables.machines or machine in tables.settings or machine in tables.placed_machines()
+
+    def brake(self) -> Brake:
+        """How the brake on mass failure is."""
+        stored = self._tables.brake
+        if stored is None:
+            return Brake(self.revision)
+        record = stored.record
+        count = self._tables.placements.count_of_machine
+        held = [HeldMachine(machine, count(machine)) for machine in record.machines]
+        return Brake(self.revision, held, record.lost, record.total, record.until.isoformat())
+
+    def braked(self) -> int:
+        """How many machines it holds."""
+        return len(self._tables.brake.record.machines) if self._tables.brake is not None else 0
+
+    def release(self) -> StoredRelease | None:
+        """The machines that were released from it."""
+        return self._tables.release
 
     def pending(self, name: UnitName) -> str:
         """Why a unit that waits for a machine has none."""

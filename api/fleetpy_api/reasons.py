@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.planner.explain import Explainer
+from fleetpy.planner.words import vanished_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +54,16 @@ class Reasons:
     def _look(self) -> Explainer:
         if self._explainer is None or self._of != self._tables.revision:
             began = self._clock()
-            self._explainer = Explainer.of(self._tables.snapshot())
+            self._explainer = Explainer.of(self._tables.snapshot(), self._why_held)
             self._of = self._tables.revision
             now = self._clock()
             self._good_until = now + max(FRESH, _SHARE * (now - began))
         return self._explainer
+
+    def _why_held(self, name: UnitName) -> str | None:
+        """Why the unit stays on its lost machine, as far as the leader has told."""
+        if self._tables.brake is None:
+            return None
+        record = self._tables.brake.record
+        held = any(placement.machine in record.machines for placement in self._tables.placements.of_unit(name))
+        return vanished_at_once(record.lost, record.total) if held else None

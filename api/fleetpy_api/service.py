@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fleetpy.ids import MachineID, Revision
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Registry
-    from fleetpy.schemas.fleetpy_v1 import Change, MachineChange
+    from fleetpy.schemas.fleetpy_v1 import BrakeRelease, Change, MachineChange
+    from fleetpy_api.brake import BrakeWriter
     from fleetpy_api.metrics import Metrics
     from fleetpy_api.patches import MetadataPatch
     from fleetpy_api.picture import Picture
@@ -41,6 +42,7 @@ class Service:
     shown: Picture
     units: UnitWriter
     settings: SettingsWriter
+    brake: BrakeWriter
     metrics: Metrics
     token_limit: int
     clock: Callable[[], float]
@@ -116,3 +118,8 @@ class Service:
         if not picture.knows_machine(machine):
             raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no machine {machine}; give its full id")
         await self.settings.change(machine, change)
+
+    async def release_brake(self, release: BrakeRelease, by: str) -> None:
+        """Release machines from the brake; raises `RefusedError` (409) if it does not hold one of them."""
+        await self.picture()
+        await self.brake.release(release.machines, Author(by, self.now()))

@@ -101,6 +101,24 @@ def gone(unit: UnitStatus | None) -> Verdict:
     return _DONE if unit is None else _waiting(unit)
 
 
+def is_on(unit: UnitStatus, machines: frozenset[str]) -> bool:
+    """Whether the unit is placed on one of the machines, or anything of it is left there."""
+    return unit.machineID in machines or any(state.machineID in machines for state in unit.states)
+
+
+def off(machines: frozenset[str]) -> Goal:
+    """On none of these machines; elsewhere, if there is an elsewhere."""
+
+    def judge(unit: UnitStatus | None) -> Verdict:
+        if unit is None:
+            return _DONE
+        if is_on(unit, machines):
+            return _waiting(unit)
+        return Verdict(Outcome.SETTLING, f"it waits: {unit.pending}") if unit.pending else _DONE
+
+    return judge
+
+
 def down_since(unit: UnitStatus | None) -> str | None:
     """Since when the unit is down where it is; empty if it never ran there; None if it is not down."""
     if unit is None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fleetpy.client.cluster_api import ClusterApi, EventSource
     from fleetpy.client.endpoint import Route
     from fleetpy.schemas.fleetpy_v1 import (
+        Brake,
+        BrakeRelease,
         Change,
         ChangeResults,
         Explanation,
@@ -122,6 +124,14 @@ class FleetClient:
     def explain(self, name: str) -> Explanation:
         """Where a unit is, would go, and why not elsewhere; `UserError` if the server is an original fleetd."""
         return self._require_own().explain(name)
+
+    def brake(self) -> Brake:
+        """How the brake on mass failure is; `UserError` if the server is an original fleetd."""
+        return self._require_own().brake()
+
+    def release_brake(self, release: BrakeRelease) -> None:
+        """Release machines from it; `UserError` if the server is an original fleetd."""
+        self._require_own().release_brake(release)
 
     def health(self) -> Health:
         """Whether the API can answer; `UserError` if the server is an original fleetd."""

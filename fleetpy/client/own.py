@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from fleetpy.client.errors import UnreadableAnswerError
 from fleetpy.client.wire import decode, encode
 from fleetpy.schemas.fleetpy_v1 import (
+    Brake,
+    BrakeRelease,
     Change,
     ChangeResult,
     ChangeResults,
@@ -82,6 +84,14 @@ class FleetpyApi:
     def explain(self, name: str) -> Explanation:
         """Where a unit is, where it would go, and why not elsewhere; `ApiRefusedError` (404) for an unknown one."""
         return self._connection.get(Explanation, f"{BASE}/units/{name}/explain")
+
+    def brake(self) -> Brake:
+        """How the brake on mass failure is."""
+        return self._connection.get(Brake, f"{BASE}/brake")
+
+    def release_brake(self, release: BrakeRelease) -> None:
+        """Release machines from it; `ApiRefusedError` (409) if it does not hold one of them."""
+        self._connection.send("POST", f"{BASE}/brake/release", json_body=encode(release))
 
     def events(self, names: Collection[str], after: int) -> OwnEvents:
         """The server's stream of events."""

@@ -119,6 +119,33 @@ class StateRecord(Record):
     """What went wrong with the last thing the agent tried for this unit."""
 
 
+class BrakeRecord(Record):
+    """`scheduler/brake`: many machines vanished at once, and their units stay placed on them.
+
+    The leading scheduler alone writes it, and removes it when the brake is off.
+    """
+
+    machines: list[MachineID]
+    """The lost machines whose units it holds, by id."""
+    lost: int
+    """How many machines vanished, those among them that were released."""
+    total: int
+    """How many there were."""
+    until: datetime
+    """When it lets go by itself, by the leader's wall clock: for people; nothing is decided from it."""
+
+
+class BrakeReleaseRecord(Record):
+    """`scheduler/released`: lost machines whose units may move although the brake is on.
+
+    An operator adds machines by the API; the leading scheduler takes out those that are no longer lost.
+    """
+
+    machines: list[MachineID]
+    released_at: datetime
+    released_by: str
+
+
 class LeaderRecord(Record):
     """`scheduler/leader`: who leads. Its lease holds it; its create-revision fences every write of the leader."""
 

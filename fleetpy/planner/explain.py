@@ -76,11 +76,11 @@ class Explainer:
         self._said: dict[Kind, str] = {}
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Explainer:
-        """For a cluster as it is, whatever its scheduler is just deciding, or holding back."""
+    def of(cls, snapshot: Snapshot, why_held: Callable[[UnitName], str | None] = _never_held) -> Explainer:
+        """For a cluster as it is, whatever its scheduler is just deciding; `why_held` says what it holds back."""
         order = Order(snapshot.units)
         occupancy = Occupancy(snapshot, order)
-        return cls(occupancy, order, Candidates(occupancy, order))
+        return cls(occupancy, order, Candidates(occupancy, order), why_held)
 
     def explain(self, name: UnitName) -> Explanation:
         """Everything about one unit; a name that is no unit's is explained as such."""

@@ -4,8 +4,7 @@ As long as any of these holds, what a lost machine has stays placed there:
 
 * a new leader gives a machine that it finds missing one TTL to turn up (nobody may have looked for long, as when etcd
   was away; one that it still found has been silent for a whole TTL by the time that it goes missing);
-* when a large part of the cluster vanishes at once, that is taken for a fault of the network or of the registry, and
-  each lost machine gets some time to return;
+* when a large part of the cluster vanishes at once, the brake gives each lost machine some time to return;
 * a unit with `OnPartition=stop` waits until its host must have stopped it, by the host's own clock. Where the text
   that the host has is not known any more (the unit is gone, or is another by now), it may have been one of these.
 
@@ -19,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetpy.planner.brake import engaged
 from fleetpy.unit.requirements import OnPartition
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Holds:
         self._settings = settings
         self._led_since = snapshot.led_since
         self._takeover = Hold(snapshot.led_since + settings.ttl, _TAKEOVER)
-        self._vanished = self._vanished_at_once(snapshot)
+        self.brake = engaged(snapshot, now, settings)
+        """The brake on mass failure, if it is on."""
 
     def on(self, placement: Placement, unit: Unit | None) -> Hold | None:
         """The hold that ends last, or None if the unit may leave the lost machine now."""
@@ -55,8 +56,8 @@ class Holds:
         holds = []
         if lost_at <= self._led_since:
             holds.append(self._takeover)
-        if self._vanished is not None:
-            holds.append(Hold(lost_at + self._settings.mass_loss_hold, self._vanished))
+        if self.brake is not None and placement.machine in self.brake.held:
+            holds.append(Hold(lost_at + self._settings.mass_loss_hold, self.brake.why))
         if _may_stop_itself(placement, unit):
             holds.append(Hold(lost_at + self._settings.stop_bound, _STOPPING))
         last = max(holds, key=lambda hold: hold.until, default=None)
@@ -69,19 +70,6 @@ class Holds:
     def forgotten_at(self, machine: MachineID) -> float:
         """When what the machine still has placed on it is given up."""
         return self.lost_at(machine) + self._settings.forget_after
-
-    def _vanished_at_once(self, snapshot: Snapshot) -> str | None:
-        """In words that too many machines were lost within the time that they get for returning, if it is so."""
-        since = self._now - self._settings.mass_loss_hold
-        placed_on = {machine for machine, _ in snapshot.placements}
-        lost = sum(
-            machine not in snapshot.machines and self.lost_at(machine) > since
-            for machine in placed_on | snapshot.lost_at.keys()
-        )
-        total = len(snapshot.machines) + lost
-        if total < self._settings.mass_loss_machines or lost <= self._settings.mass_loss_fraction * total:
-            return None
-        return f"{lost} of {total} machines vanished at once, and are given time to return"
 
 
 def _may_stop_itself(placement: Placement, unit: Unit | None) -> bool:

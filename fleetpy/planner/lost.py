@@ -49,6 +49,10 @@ class Lost:
             for placement in self._placements(name):
                 self._clear(draft, placement)
 
+    def wake(self, moment: float) -> None:
+        """Have planning done again at that moment, at the latest."""
+        self.wake_at = moment if self.wake_at is None else min(self.wake_at, moment)
+
     def _placements(self, name: UnitName) -> Sequence[Placement]:
         return self._occupancy.lost.get(name, ())
 
@@ -63,13 +67,10 @@ class Lost:
             return
         hold = self._holds.on(placement, self._occupancy.units.get(name))
         if hold is not None:
-            self._wake(hold.until)
+            self.wake(hold.until)
         elif unit is None:
             draft.withdraw(placement.machine, name, why_unwanted(placement, self._occupancy.units), lost=True)
         elif self._holds.forgotten_at(placement.machine) <= self._now:
             draft.withdraw(placement.machine, name, _FORGOTTEN, lost=True)
         else:
-            self._wake(self._holds.forgotten_at(placement.machine))
-
-    def _wake(self, moment: float) -> None:
-        self.wake_at = moment if self.wake_at is None else min(self.wake_at, moment)
+            self.wake(self._holds.forgotten_at(placement.machine))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import UnitName
     from fleetpy.planner.actions import Action
+    from fleetpy.planner.brake import Brake
     from fleetpy.planner.snapshot import Snapshot
 
 __all__ = ["Plan", "PlanSettings", "plan"]
@@ -51,6 +52,8 @@ class Plan:
     """Why units that are to be on a machine are on none, by name; sorted."""
     wake_at: float | None
     """When to plan again although nothing has happened (seconds of the clock of `now`), if at all."""
+    brake: Brake | None = None
+    """The brake on mass failure, if it is on."""
 
 
 def plan(snapshot: Snapshot, now: float, settings: PlanSettings) -> Plan:
@@ -58,7 +61,8 @@ def plan(snapshot: Snapshot, now: float, settings: PlanSettings) -> Plan:
     order = Order(snapshot.units)
     occupancy = Occupancy(snapshot, order)
     candidates = Candidates(occupancy, order)
-    lost = Lost(occupancy, Holds(snapshot, now, settings), now)
+    holds = Holds(snapshot, now, settings)
+    lost = Lost(occupancy, holds, now)
     draft = Draft(occupancy, order, snapshot.revision)
     decide_departures(draft, snapshot)
     decide_arrivals(draft, candidates, lost)
@@ -66,7 +70,9 @@ def plan(snapshot: Snapshot, now: float, settings: PlanSettings) -> Plan:
     _decide_updates(draft, snapshot)
     explainer = Explainer(occupancy, order, candidates, lost.why_held)
     pending = {name: why for name in sorted(snapshot.units) if (why := explainer.pending(name))}
-    return Plan(in_order(draft.actions), pending, lost.wake_at)
+    if holds.brake is not None:
+        lost.wake(holds.brake.until)
+    return Plan(in_order(draft.actions), pending, lost.wake_at, holds.brake)
 
 
 def _decide_updates(draft: Draft, snapshot: Snapshot) -> None:

@@ -33,3 +33,5 @@ class Snapshot:
     lost_at: Mapping[MachineID, float] = field(default_factory=dict)
     led_since: float = 0.0
     """When the leader that plans took over, by the same clock."""
+    released: frozenset[MachineID] = frozenset()
+    """Lost machines that an operator has released from the brake on mass failure."""

@@ -39,6 +39,11 @@ def lost_with(machines: Iterable[MachineID], why: str) -> str:
     return f"{enumerated(names)}, which had it, {are} lost; {why}"
 
 
+def vanished_at_once(lost: int, total: int) -> str:
+    """For a unit that the brake on mass failure holds on its lost machine."""
+    return f"{lost} of {total} machines vanished at once, and are given time to return"
+
+
 def round_in_circles(circle: Sequence[UnitName]) -> str:
     """For a unit that follows itself: `circle` is it, then who follows it, and so on."""
     first, *others = circle

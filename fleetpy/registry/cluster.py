@@ -21,8 +21,10 @@ from fleetpy.model.records import MachineSettingsRecord
 from fleetpy.planner.snapshot import Snapshot
 from fleetpy.registry.decoding import (
     Decoded,
+    StoredBrake,
     StoredLeader,
     StoredMachine,
+    StoredRelease,
     StoredSettings,
     StoredState,
     StoredUnit,
@@ -55,6 +57,8 @@ class Tables:
         self.revision = Revision(0)
         """When something here last changed."""
         self.leader: StoredLeader | None = None
+        self.brake: StoredBrake | None = None
+        self.release: StoredRelease | None = None
         self.placements: PairTable[Placement] = PairTable()
         self.states: PairTable[StoredState] = PairTable()
         self._units: dict[UnitName, StoredUnit] = {}
@@ -76,6 +80,8 @@ class Tables:
             (keys.machines, self._drop_machine),
             (keys.machine_settings, self._drop_settings),
             (keys.leader, self._drop_leader),
+            (keys.brake, self._drop_brake),
+            (keys.brake_release, self._drop_release),
         )
 
     @property
@@ -117,6 +123,11 @@ class Tables:
         """The machines, live or not, that have placements."""
         return self.placements.machines
 
+    @property
+    def released(self) -> frozenset[MachineID]:
+        """The machines that an operator has released from the brake on mass failure."""
+        return frozenset(self.release.record.machines) if self.release is not None else frozenset()
+
     def snapshot(self, *, lost_at: Mapping[MachineID, float] | None = None, led_since: float = 0.0) -> Snapshot:
         """A frozen picture for the planner."""
         placements, reports = self.placements.copy(), self._reports.copy()
@@ -133,12 +144,13 @@ class Tables:
             reports=reports,
             lost_at=dict(lost_at or {}),
             led_since=led_since,
+            released=self.released,
         )
 
     def matters_to_planning(self, changes: Changes[Decoded]) -> bool:
         """Whether the changes, the last ones applied, can make a plan come out differently.
 
-        Not: the leader's key, what systemd says of units, and what follows from a plan itself (placements put, and
+        Not: the leader's keys, what systemd says of units, and what follows from a plan itself (placements put, and
         their machines' first word on them).
         """
         return changes is not self._last or self._last_matters
@@ -180,9 +192,18 @@ class Tables:
             case StoredLeader():
                 self.leader = value
                 return False
+            case StoredBrake() | StoredRelease():
+                return self._put_brake(value)
             case _:
                 assert_never(value)
         return True
+
+    def _put_brake(self, value: StoredBrake | StoredRelease) -> bool:
+        if isinstance(value, StoredRelease):
+            self.release = value
+            return True
+        self.brake = value
+        return False
 
     def _make_ready(self, unit: StoredUnit) -> None:
         """Have the planner see the unit, or leave it out."""
@@ -284,3 +305,11 @@ class Tables:
     def _drop_leader(self, _: str) -> bool:
         self.leader = None
         return False
+
+    def _drop_brake(self, _: str) -> bool:
+        self.brake = None
+        return False
+
+    def _drop_release(self, _: str) -> bool:
+        self.release = None
+        return True

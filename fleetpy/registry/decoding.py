@@ -17,6 +17,8 @@ from fleetpy.errors import InvalidUnitFileError, InvalidUnitNameError
 from fleetpy.ids import Epoch, MachineID, Revision, UnitHash, UnitName, UnitUID
 from fleetpy.model.cluster import Placement, Report
 from fleetpy.model.records import (
+    BrakeRecord,
+    BrakeReleaseRecord,
     LeaderRecord,
     MachineRecord,
     MachineSettingsRecord,
@@ -132,6 +134,21 @@ class StoredLeader:
     create_revision: Revision
 
 
+@dataclass(frozen=True, slots=True)
+class StoredBrake:
+    """`scheduler/brake`."""
+
+    record: BrakeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """`scheduler/released`."""
+
+    record: BrakeReleaseRecord
+    mod_revision: Revision
+
+
 Decoded = (
     StoredUnit
     | UnreadableUnit
@@ -141,6 +158,8 @@ Decoded = (
     | Placement
     | StoredState
     | StoredLeader
+    | StoredBrake
+    | StoredRelease
 )
 
 NOBODYS = UnitUID(0)
@@ -157,6 +176,8 @@ def decoder(keys: Keys) -> Callable[[Entry], Decoded | None]:
         (keys.machines, _machine),
         (keys.machine_settings, _settings),
         (keys.leader, _leader),
+        (keys.brake, _brake),
+        (keys.brake_release, _release),
     ]
 
     def decode(entry: Entry) -> Decoded | None:
@@ -258,6 +279,14 @@ def _state(rest: str, entry: Entry) -> Decoded:
 
 def _leader(_: str, entry: Entry) -> Decoded:
     return StoredLeader(LeaderRecord.decode(entry.value), entry.create_revision)
+
+
+def _brake(_: str, entry: Entry) -> Decoded:
+    return StoredBrake(BrakeRecord.decode(entry.value))
+
+
+def _release(_: str, entry: Entry) -> Decoded:
+    return StoredRelease(BrakeReleaseRecord.decode(entry.value), entry.mod_revision)
 
 
 def _pair(rest: str) -> tuple[MachineID, UnitName]:

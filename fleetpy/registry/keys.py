@@ -54,6 +54,16 @@ class Keys:
         """The leading scheduler's key."""
         return f"{self.prefix}scheduler/leader"
 
+    @property
+    def brake(self) -> str:
+        """Where the leading scheduler says that the brake on mass failure is on."""
+        return f"{self.prefix}scheduler/brake"
+
+    @property
+    def brake_release(self) -> str:
+        """Where an operator says which lost machines the brake no longer holds."""
+        return f"{self.prefix}scheduler/released"
+
     def unit(self, name: UnitName) -> str:
         """A unit's key."""
         return f"{self.units}{name}"

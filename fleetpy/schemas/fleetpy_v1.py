@@ -7,6 +7,8 @@
 | `GET /fleetpy/v1/machines` | `MachineStatusList` |
 | `PATCH /fleetpy/v1/machines/<id>` `MachineChange` | 204 |
 | `GET /fleetpy/v1/units/<name>/explain` | `Explanation` |
+| `GET /fleetpy/v1/brake` | `Brake`: whether the brake on mass failure is on |
+| `POST /fleetpy/v1/brake/release` `BrakeRelease` | 204; 409 if it does not hold one of the machines |
 | `GET /fleetpy/v1/events[?after=REVISION][&name=…]` | a stream of JSON lines, each an `Event` |
 | `GET /fleetpy/v1/health` | `Health`; 503 while the registry is away |
 | `GET /fleetpy/v1/openapi.json` | the OpenAPI document of both APIs |
@@ -153,6 +155,35 @@ class Explanation:
     summary: str
     machineID: str = ""
     machines: list[MachineVerdict] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMachine:
+    """A lost machine that the brake holds, and how many units are placed on it."""
+
+    machineID: str
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """The brake on mass failure as of `revision`: on while it holds `machines`."""
+
+    revision: int
+    machines: list[HeldMachine] = field(default_factory=list)
+    lost: int = 0
+    """How many machines vanished at once."""
+    total: int = 0
+    """How many there were."""
+    until: str = ""
+    """When it lets go by itself, in ISO 8601, by the leading scheduler's wall clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeRelease:
+    """Machines, by their full ids, whose units are to start elsewhere although the brake is on."""
+
+    machines: list[str]
 
 
 @dataclass(frozen=True, slots=True)

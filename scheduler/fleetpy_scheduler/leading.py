@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import LostRaceError, UnavailableError
@@ -73,6 +74,7 @@ class Scheduler:
             settings=self.settings,
             interval=self.interval,
             clock=asyncio.get_running_loop().time,
+            wall_clock=lambda: datetime.now(UTC),
             say=self.say,
         )
         async with asyncio.TaskGroup() as group:

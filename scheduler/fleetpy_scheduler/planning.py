@@ -11,12 +11,14 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import UnavailableError
 from fleetpy.planner.plan import plan
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import GuardFailedError
+from fleetpy_scheduler.braking import forgetting, telling
 from fleetpy_scheduler.collecting import collection
 from fleetpy_scheduler.fence import DeposedError
 from fleetpy_scheduler.losses import Losses
@@ -24,6 +26,7 @@ from fleetpy_scheduler.writer import transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from fleetpy.ids import UnitName
     from fleetpy.planner.actions import Action
@@ -66,6 +69,7 @@ class PlanningLoop:
         settings: PlanSettings,
         interval: float,
         clock: Callable[[], float],
+        wall_clock: Callable[[], datetime],
         say: Callable[[str], None],
     ) -> None:
         self._registry = registry
@@ -76,11 +80,13 @@ class PlanningLoop:
         self._settings = settings
         self._interval = interval
         self._clock = clock
+        self._wall_clock = wall_clock
         self._say = say
         self._led_since: float | None = None
         self._losses = Losses(settings.mass_loss_hold)
         self._pending: dict[UnitName, str] = {}
         self._said = ""
+        self._braked = ""
         self._woken = asyncio.Event()
         self._unsettled = False
         """A write's answer never came: nothing is planned before the fence was renewed."""
@@ -121,7 +127,13 @@ class PlanningLoop:
         lost_at = self._losses.update(self._tables.placed_machines(), self._tables.machines, now)
         snapshot = self._tables.snapshot(lost_at=lost_at, led_since=self._led_since)
         planned = plan(snapshot, now, self._settings)
-        complete = await self._write_all(transactions(planned.actions, self._keys))
+        complete = await self._write_all(
+            chain(
+                transactions(planned.actions, self._keys),
+                telling(planned.brake, self._tables, self._keys, now, self._wall_clock()),
+                forgetting(lost_at, self._tables, self._keys),
+            )
+        )
         self._tell(planned)
         wake_at = min(now + self._interval, planned.wake_at if planned.wake_at is not None else float("inf"))
         return Turn(planned.actions, len(planned.pending), wake_at, complete)
@@ -165,6 +177,12 @@ class PlanningLoop:
             self._say(status)
             self._said = status
         self._pending = dict(planned.pending)
+        if (braked := planned.brake.why if planned.brake is not None else "") != self._braked:
+            if planned.brake is not None:
+                _log.warning("The brake on mass failure is on: %s. `fleetctl brake` shows and releases it", braked)
+            else:
+                _log.warning("The brake on mass failure is off")
+            self._braked = braked
 
     def _wake(self, changes: Changes[Decoded]) -> None:
         if self._tables.matters_to_planning(changes):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetpy.ids import MachineID
+from fleetpy.model.records import BrakeRecord, BrakeReleaseRecord, MachineSettingsRecord
 from fleetpy.model.states import UnitGoal
-from tests.support.puppet_cluster import M1, M2, PuppetCluster
+from fleetpy.registry.protocol import Put
+from tests.support.puppet_cluster import KEYS, M1, M2, PuppetCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -247,3 +251,58 @@ def test_explain_says_what_each_machine_has_against_a_unit(fleet: Fleetctl, clus
     )
     result = fleet("explain", "unknown")
     assert (result.exit_code, result.stderr) == (1, "Error: unit unknown.service does not exist\n")
+
+
+GONE = "f" * 32
+
+
+def engage_brake(cluster: PuppetCluster, *machines: str) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    record = BrakeRecord(machines=[MachineID(machine) for machine in machines], lost=3, total=5, until=until)
+    cluster.store.commit([Put(KEYS.brake, record.encode())])
+
+
+def test_the_brake_is_off(fleet: Fleetctl) -> None:
+    for arguments in (("brake",), ("brake", "--release")):
+        result = fleet(*arguments)
+        assert (result.exit_code, result.stdout) == (0, "The brake is off: no machines have vanished at once.\n")
+
+
+def test_the_brake_is_shown_and_released(fleet: Fleetctl, cluster: PuppetCluster) -> None:
+    engage_brake(cluster, GONE, "e" * 32)
+    shown = fleet("brake").stdout.splitlines()
+    assert shown[0].startswith("The brake is on: 3 of 5 machines vanished at once. ")
+    assert shown[1:] == ["MACHINE\tUNITS", f"{GONE}\t0", f"{'e' * 32}\t0"]
+    for beginning, said in (("d", "none of those"), ("", "none of those")):
+        refused = fleet("brake", "--release", "--machine", beginning)
+        assert (refused.exit_code, said in refused.stderr) == (1, True)
+    assert fleet("brake", "--machine", "f").exit_code == 2
+    assert "Released 1 lost machines" in fleet("brake", "--release", "--machine", "ff").stdout
+    entry = cluster.store.get(KEYS.brake_release)
+    assert entry is not None
+    assert BrakeReleaseRecord.decode(entry.value).machines == [GONE]
+    assert "Released 2 lost machines" in fleet("brake", "--release").stdout
+
+
+def settings_of(cluster: PuppetCluster, machine: MachineID) -> tuple[bool, bool]:
+    entry = cluster.store.get(KEYS.settings(machine))
+    assert entry is not None
+    record = MachineSettingsRecord.decode(entry.value)
+    return record.cordoned, record.draining
+
+
+def test_a_machine_is_cordoned_drained_and_taken_into_use_again(fleet: Fleetctl, cluster: PuppetCluster) -> None:
+    assert fleet("cordon", "113f16a7", "172.18.0.4").stdout == (
+        "Machine 113f16a7.../172.18.0.3 takes no new units\nMachine 85c0c595.../172.18.0.4 takes no new units\n"
+    )
+    assert (settings_of(cluster, M1), settings_of(cluster, M2)) == ((True, False), (True, False))
+    assert fleet("drain", "host-11").exit_code == 0
+    assert settings_of(cluster, M1) == (True, True)
+    assert fleet("uncordon", "113f16a7").exit_code == 0
+    assert settings_of(cluster, M1) == (False, False)
+
+
+def test_a_machine_that_is_not_there_is_named_and_no_other_is_touched(fleet: Fleetctl, cluster: PuppetCluster) -> None:
+    result = fleet("drain", "113f16a7", "nowhere")
+    assert (result.exit_code, "no machine 'nowhere'" in result.stderr) == (1, True)
+    assert cluster.store.get(KEYS.settings(M1)) is None

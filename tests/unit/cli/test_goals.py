@@ -46,6 +46,15 @@ def with_state(unit: UnitStatus, **fields: str) -> UnitStatus:
         (goals.inactive, replace(LAUNCHED, desiredState="inactive"), WAITS),
         (goals.gone, None, DONE),
         (goals.gone, INACTIVE, WAITS),
+        (goals.off(frozenset([M1])), None, DONE),
+        (goals.off(frozenset([M1])), LAUNCHED, WAITS),
+        (goals.off(frozenset([M1])), replace(LAUNCHED, machineID=""), WAITS),
+        (goals.off(frozenset([M2])), LAUNCHED, DONE),
+        (
+            goals.off(frozenset([M2])),
+            replace(INACTIVE, desiredState="launched", pending="no machine"),
+            Verdict(Outcome.SETTLING, "it waits: no machine"),
+        ),
     ],
 )
 def test_a_unit_is_there_or_not(goal: Goal, unit: UnitStatus | None, verdict: Verdict) -> None:

@@ -45,6 +45,7 @@ class Cluster:
     reports: dict[tuple[MachineID, UnitName], Report] = field(default_factory=dict)
     lost_at: dict[MachineID, float] = field(default_factory=dict)
     led_since: float = 0.0
+    released: frozenset[MachineID] = frozenset()
     revision: int = 100
 
     @classmethod
@@ -109,6 +110,7 @@ class Cluster:
             dict(self.reports),
             dict(self.lost_at),
             self.led_since,
+            self.released,
         )
 
     def plan(self, now: float = NOW, **settings: Any) -> Plan:

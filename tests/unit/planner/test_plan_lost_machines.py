@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from fleetpy.ids import MachineID as M
+from fleetpy.planner.brake import Brake
 from fleetpy.unit.requirements import OnPartition
 from tests.unit.planner.builders import NOW, Cluster, idle, make_machine, reasons, told, why_pending
 
@@ -248,3 +250,39 @@ def test_machines_that_have_nothing_placed_on_them_count_among_the_vanished() ->
     cluster.destroy("web@1.service")
     cluster.remove("m1", "web@1.service")
     assert cluster.plan(mass_loss_hold=60.0).actions == ()
+
+
+def test_the_brake_says_whom_it_holds_and_until_when() -> None:
+    planned = vanished(live=2, gone=3).plan(mass_loss_hold=60.0)
+    assert planned.brake == Brake(held=(M("m0"), M("m1"), M("m2")), lost=3, total=5, until=NOW - 1 + 60.0)
+    assert vanished(live=3, gone=2).plan(mass_loss_hold=60.0).brake is None
+
+
+def test_released_machines_lose_their_units_and_the_others_are_held_on() -> None:
+    cluster = vanished(live=2, gone=3)
+    cluster.released = frozenset([M("m1")])
+    planned = cluster.plan(mass_loss_hold=60.0)
+    assert told(planned) == ["unplace web@1.service m1", "place web@1.service m3"]
+    assert planned.brake is not None
+    assert planned.brake.held == ("m0", "m2")
+    cluster.released = frozenset([M("m0"), M("m1"), M("m2")])
+    planned = cluster.plan(mass_loss_hold=60.0)
+    assert (len(planned.actions), planned.brake) == (6, None)
+
+
+def test_a_released_machine_still_has_to_stop_what_must_never_run_twice() -> None:
+    cluster = vanished(live=2, gone=3)
+    cluster.submit("once.service", on_partition=STOP)
+    cluster.put("m2", "once.service")
+    cluster.released = frozenset([M("m2")])
+    assert told(cluster.plan(mass_loss_hold=60.0, stop_bound=20.0)) == [
+        "unplace web@2.service m2",
+        "place web@2.service m3",
+    ]
+
+
+def test_planning_is_due_when_the_brake_ends_although_it_holds_no_unit() -> None:
+    cluster = Cluster.of("m1", "m2", "m3", "m4", "m5")
+    for machine in ("m1", "m2", "m3"):
+        cluster.lose(machine, at=NOW)
+    assert cluster.plan(mass_loss_hold=60.0).wake_at == NOW + 60.0

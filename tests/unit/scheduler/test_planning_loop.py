@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from fleetpy.errors import UnavailableError
 from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitName, UnitUID
 from fleetpy.model.records import (
+    BrakeRecord,
+    BrakeReleaseRecord,
     LeaderRecord,
     MachineRecord,
     PlacementRecord,
@@ -24,7 +26,7 @@ from fleetpy.planner.plan import PlanSettings
 from fleetpy.registry.cluster import Decoded, Tables
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Put
+from fleetpy.registry.protocol import Delete, Put
 from fleetpy.registry.view import View
 from fleetpy.unit.file import UnitFile
 from fleetpy_scheduler.fence import DeposedError, Fence
@@ -72,10 +74,10 @@ class Term:
         revision = await self.client.commit([Put(key, record.encode(), lease)])
         await self.view.at_least(revision)
 
-    async def join(self, *machines: MachineID) -> None:
+    async def join(self, *machines: MachineID, ttl: float = TTL) -> None:
         for machine in machines:
             record = MachineRecord(id=machine, session=SessionID("s"), hostname="h", public_ip="192.0.2.1", version="1")
-            await self.put(KEYS.machine(machine), record, await self.client.grant_lease(TTL))
+            await self.put(KEYS.machine(machine), record, await self.client.grant_lease(ttl))
 
     async def want(self, name: str, text: str = "[Service]\nExecStart=/bin/true\n", goal: str = "launched") -> None:
         file = UnitFile.parse(text)
@@ -90,7 +92,7 @@ class Term:
 
 async def elected(client: MemoryRegistry) -> Entry:
     record = LeaderRecord(identity="test", since=NOW)
-    await client.commit([Put(KEYS.leader, record.encode(), await client.grant_lease(60))])
+    await client.commit([Put(KEYS.leader, record.encode(), await client.grant_lease(1000))])
     entry = await client.get(KEYS.leader)
     assert entry is not None
     return entry
@@ -114,6 +116,7 @@ async def leading() -> AsyncIterator[Term]:
         settings=PlanSettings(ttl=TTL, stop_bound=30.0),
         interval=30.0,
         clock=clock,
+        wall_clock=lambda: NOW,
         say=said.append,
     )
     term = Term(client, registry, loop, view, tables, said)
@@ -286,3 +289,65 @@ async def test_nothing_is_collected_while_a_units_record_cannot_be_read() -> Non
         await term.view.at_least(revision)
         await term.loop.collect()
         assert len((await term.client.page(KEYS.unit_files)).entries) == 1
+
+
+def ids(first: int, count: int) -> list[MachineID]:
+    return [MachineID(f"{number:032d}") for number in range(first, first + count)]
+
+
+async def lose(term: Term, machines: Sequence[MachineID]) -> None:
+    await term.view.at_least(await term.client.commit([Delete(KEYS.machine(machine)) for machine in machines]))
+
+
+async def brake(term: Term) -> BrakeRecord | None:
+    entry = await term.client.get(KEYS.brake)
+    return BrakeRecord.decode(entry.value) if entry is not None else None
+
+
+async def release(term: Term, *machines: MachineID) -> None:
+    await term.put(
+        KEYS.brake_release, BrakeReleaseRecord(machines=list(machines), released_at=NOW, released_by="a test")
+    )
+
+
+@pytest.mark.looptime
+async def test_the_registry_says_how_the_brake_is_and_once_only() -> None:
+    async with leading() as term:
+        await term.join(*ids(1, 5), ttl=1000)
+        for number in range(5):
+            await term.want(f"web@{number}.service")
+        await term.loop.turn()
+        await lose(term, ids(1, 3))
+        assert (await term.loop.turn()).written == ()
+        assert await brake(term) == BrakeRecord(machines=ids(1, 3), lost=3, total=5, until=NOW + timedelta(seconds=300))
+        commits = term.registry.commits
+        await asyncio.sleep(10)
+        await term.loop.turn()
+        assert term.registry.commits == commits
+        await asyncio.sleep(290)
+        assert len((await term.loop.turn()).written) == 6
+        assert await brake(term) is None
+
+
+@pytest.mark.looptime
+async def test_released_machines_lose_their_units_and_are_released_only_as_long_as_they_are_lost() -> None:
+    async with leading() as term:
+        await term.join(*ids(1, 5), ttl=1000)
+        for number in range(5):
+            await term.want(f"web@{number}.service")
+        await term.loop.turn()
+        await lose(term, ids(1, 3))
+        await term.loop.turn()
+        await release(term, *ids(1, 2))
+        assert len((await term.loop.turn()).written) == 4
+        told = await brake(term)
+        assert told is not None
+        assert told.machines == ids(3, 1)
+        await term.join(*ids(1, 1))
+        await term.loop.turn()
+        assert term.tables.released == frozenset(ids(2, 1))
+        await term.join(*ids(2, 2))
+        await term.loop.turn()
+        assert term.tables.released == frozenset()
+        assert await term.client.get(KEYS.brake_release) is None
+        assert await brake(term) is None
