@@ -317,6 +317,7 @@ async def test_the_registry_says_how_the_brake_is_and_once_only() -> None:
         for number in range(5):
             await term.want(f"web@{number}.service")
         await term.loop.turn()
+        await asyncio.sleep(1)
         await lose(term, ids(1, 3))
         assert (await term.loop.turn()).written == ()
         assert await brake(term) == BrakeRecord(machines=ids(1, 3), lost=3, total=5, until=NOW + timedelta(seconds=300))
@@ -336,6 +337,7 @@ async def test_released_machines_lose_their_units_and_are_released_only_as_long_
         for number in range(5):
             await term.want(f"web@{number}.service")
         await term.loop.turn()
+        await asyncio.sleep(1)
         await lose(term, ids(1, 3))
         await term.loop.turn()
         await release(term, *ids(1, 2))
