@@ -93,7 +93,7 @@ def refusal(reason: str, where: str) -> UnavailableError:
         return RegistryDeniedError(
             f"etcd at {where} refuses us: {reason}; check user, password and role (etcd_username, etcd_password)"
         )
-    if _TLS.search(reason):
+    if where.startswith("https:") and _TLS.search(reason):  # gRPC calls a plain connection's setting up a handshake too
         return RegistryDeniedError(
             f"no TLS with etcd at {where}: {reason}; check the certificates (etcd_cafile, etcd_certfile, etcd_keyfile)"
         )
