@@ -49,12 +49,15 @@ class CommandEntry(NamedTuple):
 COMMANDS: dict[str, CommandEntry] = {
     "brake": CommandEntry("fleetpy_cli.brake:brake", "Show whether the brake on mass failure is on, and release it."),
     "cat": CommandEntry("fleetpy_cli.cat:cat", "Show the unit files of units, as the cluster has them."),
-    "cordon": CommandEntry("fleetpy_cli.maintenance:cordon", "Have machines take no new units."),
+    "cordon": CommandEntry(
+        "fleetpy_cli.maintenance:cordon", "Have machines take no new units; what they have goes on running."
+    ),
     "destroy": CommandEntry(
         "fleetpy_cli.control:destroy", "Stop units and remove them from the cluster, unit files and all."
     ),
     "drain": CommandEntry(
-        "fleetpy_cli.maintenance:drain", "Move all units away from machines, for upgrades and repairs."
+        "fleetpy_cli.maintenance:drain",
+        "Move all units away from machines, which take none until `uncordon`; for upgrades and repairs.",
     ),
     "explain": CommandEntry(
         "fleetpy_cli.explain:explain", "Say where a unit is, where it would go, and what each machine has against it."
@@ -92,7 +95,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "fleetpy_cli.control:stop", "Stop units; they stay loaded on their machines, and can be started again."
     ),
     "submit": CommandEntry("fleetpy_cli.submit:submit", "Upload units to the cluster without placing them."),
-    "uncordon": CommandEntry("fleetpy_cli.maintenance:uncordon", "Have machines take units again."),
+    "uncordon": CommandEntry(
+        "fleetpy_cli.maintenance:uncordon", "Have machines take units again, after `cordon` or `drain`."
+    ),
     "unload": CommandEntry(
         "fleetpy_cli.control:unload",
         "Take units off their machines, stopping them first; the cluster keeps their unit files.",
