@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from fleetpy_cli.main import unknown_command
 from fleetpy_cli.options import FleetCommand
 
 
 @click.command("help", cls=FleetCommand)
-@click.argument("command", required=False, metavar="COMMAND")
+@click.argument("command", required=False, metavar="[COMMAND]")
 @click.pass_context
 def show_help(context: click.Context, command: str | None) -> int:
     """Show what there is to know about a command."""
@@ -19,7 +20,7 @@ def show_help(context: click.Context, command: str | None) -> int:
     group = root.command
     found = group.get_command(root, command) if isinstance(group, click.Group) else None
     if found is None:
-        raise click.UsageError(f"there is no command {command!r}; `fleetctl help` lists them", context)
+        raise unknown_command(command, context)
     with click.Context(found, info_name=found.name, parent=root) as about:
         click.echo(found.get_help(about))
     return 0

@@ -13,6 +13,7 @@ A command's module is imported when that command runs, and no other.
 
 from __future__ import annotations
 
+import difflib
 import gc
 import os
 import sys
@@ -24,8 +25,9 @@ import click
 from fleetpy import __version__
 from fleetpy.client.errors import ApiDistrustError, ApiTimeoutError, ApiUnreachableError
 from fleetpy.errors import FleetError
-from fleetpy_cli.options import GLOBAL_OPTIONS, with_values, write_options
+from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
 from fleetpy_cli.session import Session
+from fleetpy_cli.spelling import Role, respelt, roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +111,13 @@ COMMANDS: dict[str, CommandEntry] = {
 }
 
 
+def unknown_command(name: str, context: click.Context) -> click.UsageError:
+    """What to say of a command that there is not."""
+    near = difflib.get_close_matches(name, COMMANDS, n=2)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ";"
+    return click.UsageError(f"there is no command {name!r}{meant} `fleetctl help` lists them", context)
+
+
 class FleetGroup(click.Group):
     """The commands by name, or by as much of it as is unmistakable."""
 
@@ -129,7 +138,18 @@ class FleetGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line as far as the command."""
-        return super().parse_args(ctx, with_values(args))
+        parameters = self.get_params(ctx)
+        found = roles(args, parameters)
+        own = found.index(Role.ARGUMENT) if Role.ARGUMENT in found else len(args)
+        return super().parse_args(ctx, [*respelt(args[:own], parameters), *args[own:]])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named; one that there is not is answered with the nearest."""
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            raise unknown_command(args[0], ctx)
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and global options, importing no command."""
@@ -203,6 +223,7 @@ def _show_version(context: click.Context, _option: click.Parameter, value: objec
 @click.group(
     "fleetctl",
     cls=FleetGroup,
+    subcommand_metavar="COMMAND [ARGUMENTS]…",
     invoke_without_command=True,
     params=[
         *GLOBAL_OPTIONS,

@@ -11,15 +11,18 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fleetpy_cli.session import Session
+
+_PR_SET_PDEATHSIG = 1
 
 SSH_FAILED = 255
 """What ssh exits with when it is ssh itself that failed (ssh(1), EXIT STATUS)."""
@@ -75,12 +78,12 @@ class OpenSSH:
 def run(session: Session, argv: Sequence[str]) -> int:
     """Run a program with our own input and outputs; gives its exit code, 128 and the signal's number for a signal.
 
-    Ctrl-C is the program's: it gets it too, and ends as it likes; SIGTERM is passed on to it. Raises `UnavailableError`
-    for a program that there is not.
+    Ctrl-C is the program's: it gets it too, and ends as it likes; SIGTERM is passed on to it, and if we are killed it
+    gets SIGTERM (on Linux). Raises `UnavailableError` for a program that there is not.
     """
     told(session, argv)
     try:
-        process = subprocess.Popen(argv)  # noqa: S603 - no shell, and words of ours or after `--`
+        process = subprocess.Popen(argv, preexec_fn=_ending_with_us())  # noqa: S603, PLW1509 - no shell, words of ours
     except OSError as error:
         raise missing(argv[0], error) from error
     ended_by: list[int] = []
@@ -97,6 +100,20 @@ def run(session: Session, argv: Sequence[str]) -> int:
     if ended_by:
         return 128 + ended_by[0]  # whatever the program made of it
     return code if code >= 0 else 128 - code
+
+
+def _ending_with_us() -> Callable[[], None] | None:
+    """What a child runs before its program so that it gets SIGTERM when we end (PR_SET_PDEATHSIG in prctl(2))."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 - few commands run programs
+
+    prctl = ctypes.CDLL(None).prctl  # found here: between fork and exec, as little as can be is done
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+    return ask
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:

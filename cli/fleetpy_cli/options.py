@@ -1,11 +1,13 @@
 """The options that every command has, and those that several share.
 
 Global options may stand before the command or after it, as with the original. Each is also read from the environment
-as `FLEETCTL_<OPTION>`; the command line goes first.
+as `FLEETCTL_<OPTION>`; the command line goes first. Names that the original had given up are taken as it took them:
+those of `fleetpy_cli.spelling` stand for another, the others have no effect, which is said.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,29 +16,68 @@ from click.core import ParameterSource
 
 from fleetpy.client.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT
 from fleetpy_cli.clock import ATTEMPT_SECONDS
+from fleetpy_cli.numbers import Seconds, Whole
 from fleetpy_cli.session import DEFAULT_SSH_TIMEOUT, DEFAULT_SSH_USERNAME, Session
+from fleetpy_cli.spelling import FORMER, respelt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_STRICT = "strict-host-key-checking"
+_LAST_PORT = 65535
+
+
+class FleetOption(click.Option):
+    """An option that may also be given in the environment; if it is wrong there, the error says so."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """What an error calls it: the variable where that is what was wrong."""
+        variable = _variable_used(ctx, self) if ctx is not None else None
+        return f"'{variable}'" if variable else super().get_error_hint(ctx)
+
+
+def _variable_used(context: click.Context, option: click.Parameter) -> str | None:
+    """The environment variable that has the option's value, if that is where it comes from."""
+    if context.get_parameter_source(option.name or "") is not ParameterSource.ENVIRONMENT:
+        return None
+    variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
+    return next((name for name in variables if os.environ.get(name)), None)
+
+
+def _counts(context: click.Context, option: click.Parameter, value: object) -> bool:
+    """Whether a global option was given; behind the command, only what was typed there counts."""
+    if value is None:
+        return False
+    return context.parent is None or context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
-    """Put a global option into the session; behind the command, only what was typed there counts."""
-    name = option.name or ""
-    if value is None or (context.parent is not None and not _is_typed(context, name)):
-        return
-    setattr(context.ensure_object(Session), name, value)
+    """Put a global option into the session."""
+    if _counts(context, option, value):
+        setattr(context.ensure_object(Session), option.name or "", value)
 
 
-def _is_typed(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+def _remember_endpoint(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """The same for the endpoint. Of several, the first counts, as with the original."""
+    first, comma, _ = (value or "").partition(",")
+    if comma and _counts(context, option, value) and not context.resilient_parsing:
+        context.ensure_object(Session).output.warn(f"several endpoints are given; the first one is used, {first}")
+    _remember(context, option, value and first)
+
+
+def without_effect(reason: str) -> Callable[[click.Context, click.Parameter, object], None]:
+    """For an option that the original took and that means nothing any more: says so, and why."""
+
+    def tell(context: click.Context, option: click.Parameter, value: object) -> None:
+        if value and _counts(context, option, value) and not context.resilient_parsing:
+            name = _variable_used(context, option) or option.opts[0]
+            context.ensure_object(Session).output.warn(f"{name} is deprecated and has no effect: {reason}")
+
+    return tell
 
 
 def _check_driver(_context: click.Context, _option: click.Parameter, value: str | None) -> None:
@@ -47,15 +88,17 @@ def _check_driver(_context: click.Context, _option: click.Parameter, value: str 
 
 
 def _global(name: str, callback: Callable[..., None] = _remember, **attributes: Any) -> click.Option:
-    variable = f"FLEETCTL_{name.upper().replace('-', '_')}"
-    return click.Option(
-        [f"--{name}"], expose_value=False, callback=callback, envvar=variable, default=None, **attributes
+    names = [name, *(former.removeprefix("--") for former, now in FORMER.items() if now == f"--{name}")]
+    variables = [f"FLEETCTL_{one.upper().replace('-', '_')}" for one in names]
+    return FleetOption(
+        [f"--{name}"], expose_value=False, callback=callback, envvar=variables, default=None, **attributes
     )
 
 
 GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     _global(
         "endpoint",
+        _remember_endpoint,
         metavar="URL",
         help=f"The API's place: unix:///PATH, http://HOST:PORT or https://HOST:PORT. Default: {DEFAULT_ENDPOINT}.",
     ),
@@ -64,7 +107,7 @@ GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     _global("key-file", type=_FILE, help="The certificate's private key, a PEM file."),
     _global(
         "request-timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(),
         metavar="SECONDS",
         help=f"How long a single request may take. Default: {DEFAULT_TIMEOUT:g}.",
     ),
@@ -78,13 +121,13 @@ GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     ),
     _global(
         "ssh-timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(),
         metavar="SECONDS",
         help=f"How long an SSH connection may take to be there. Default: {DEFAULT_SSH_TIMEOUT:g}.",
     ),
     _global("known-hosts-file", type=_FILE, help="Where keys of SSH hosts are kept. Default: OpenSSH's own files."),
     _global(
-        _STRICT,
+        "strict-host-key-checking",
         type=click.BOOL,
         metavar="true|false",
         help="Whether an SSH host has to prove that it is the one of before. Default: as OpenSSH is configured.",
@@ -93,14 +136,18 @@ GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     _global(
         "debug", is_flag=True, help="Log every request to standard error, and show where a defect of fleetctl lies."
     ),
+    _global(
+        "experimental-api",
+        without_effect("the HTTP API is the only way to a cluster"),
+        is_flag=True,
+        hidden=True,
+    ),
+    _global(
+        "etcd-key-prefix",
+        without_effect("fleetctl never speaks to etcd; etcd_key_prefix in fleet.conf says where a cluster's keys are"),
+        hidden=True,
+    ),
 )
-
-
-def with_values(arguments: Sequence[str]) -> list[str]:
-    """Arguments with `=true` behind an option that may stand without a value, as the original's could."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    said = [f"{one}=true" if one == f"--{_STRICT}" else one for one in arguments[:end]]
-    return [*said, *arguments[end:]]
 
 
 class FleetCommand(click.Command):
@@ -116,7 +163,7 @@ class FleetCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
-        return super().parse_args(ctx, with_values(args))
+        return super().parse_args(ctx, respelt(args, self.get_params(ctx)))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the global ones."""
@@ -164,10 +211,23 @@ def ssh_port_option(command: F) -> F:
     """`--ssh-port`."""
     return click.option(
         "--ssh-port",
-        type=click.IntRange(1, 65535),
+        cls=FleetOption,
+        type=Whole(1, _LAST_PORT),
         metavar="N",
         envvar="FLEETCTL_SSH_PORT",
         help="The machine's SSH port. Default: as OpenSSH is configured, 22.",
+    )(command)
+
+
+def sign_option(command: F) -> F:
+    """The original's `--sign`, which did nothing in its last version."""
+    return click.option(
+        "--sign",
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        default=None,
+        callback=without_effect("units are not signed"),
     )(command)
 
 
@@ -188,7 +248,7 @@ def block_attempts_option(command: F) -> F:
     """`--block-attempts`."""
     return click.option(
         "--block-attempts",
-        type=click.IntRange(min=0),
+        type=Whole(0),
         default=0,
         metavar="N",
         help=f"Give up waiting after N times {ATTEMPT_SECONDS:g} seconds, with exit code 124. Default: 0, never.",

@@ -9,7 +9,8 @@ import click
 from fleetpy.errors import InvalidUnitNameError, UsageError, UserError
 from fleetpy_cli.cluster import connect
 from fleetpy_cli.machines import AmbiguousMachineError, Runner, find_machine
-from fleetpy_cli.options import FleetCommand, complete_machines_and_units, complete_units, ssh_port_option, with_values
+from fleetpy_cli.options import FleetCommand, complete_machines_and_units, complete_units, ssh_port_option
+from fleetpy_cli.spelling import Role, roles
 from fleetpy_cli.targets import unit_name
 
 if TYPE_CHECKING:
@@ -24,31 +25,18 @@ class _SSHCommand(FleetCommand):
     """Options end where the remote command begins, or at `--`; before that they may be anywhere."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own, remote = self._split(ctx, with_values(args))
+        own, remote = self._split(ctx, args)
         return super().parse_args(ctx, [*own, "--", *remote])
 
     def _split(self, context: click.Context, args: Sequence[str]) -> tuple[list[str], list[str]]:
-        with_value = {
-            name
-            for option in self.get_params(context)
-            if isinstance(option, click.Option) and not option.is_flag
-            for name in option.opts
-        }
+        """The words that are for fleetctl, and those of the remote command."""
         targets = 0
-        skip = False
-        for index, word in enumerate(args):
-            if skip:
-                skip = False
-            elif word == "--":
+        for index, (word, role) in enumerate(zip(args, roles(args, self.get_params(context)), strict=True)):
+            if role is Role.END:
                 return list(args[:index]), list(args[index + 1 :])
-            elif word.startswith("-") and word != "-":
-                option = word.partition("=")[0]
-                skip = word in with_value
-                targets += option in ("--machine", "--unit")
-            else:
-                targets += 1
-                if targets > 1:
-                    return list(args[:index]), list(args[index:])
+            targets += role is Role.ARGUMENT or word.partition("=")[0] in ("--machine", "--unit")
+            if role is Role.ARGUMENT and targets > 1:
+                return list(args[:index]), list(args[index:])
         return list(args), []
 
 

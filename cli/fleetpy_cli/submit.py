@@ -11,7 +11,7 @@ from fleetpy.errors import UserError
 from fleetpy.schemas.fleetpy_v1 import Change, ChangeResult
 from fleetpy_cli import goals
 from fleetpy_cli.cluster import connect
-from fleetpy_cli.options import FleetCommand, block_options, replace_option, units_argument
+from fleetpy_cli.options import FleetCommand, block_options, replace_option, sign_option, units_argument
 from fleetpy_cli.unit_source import Prepared, UnitSource, read_arguments
 from fleetpy_cli.waiting import Result, Waiter
 
@@ -41,6 +41,7 @@ _START = _Verb("start", "starting", "launched", ("inactive", "loaded", "launched
 @click.command(cls=FleetCommand, examples=("fleetctl submit hello.service", "fleetctl submit --replace myservice/*"))
 @units_argument
 @replace_option
+@sign_option
 @click.pass_obj
 def submit(session: Session, names: tuple[str, ...], *, replace: bool) -> int:
     """Upload units to the cluster without placing them.
@@ -53,6 +54,7 @@ def submit(session: Session, names: tuple[str, ...], *, replace: bool) -> int:
 @click.command(cls=FleetCommand)
 @units_argument
 @replace_option
+@sign_option
 @block_options
 @click.pass_obj
 def load(session: Session, names: tuple[str, ...], *, replace: bool, no_block: bool, block_attempts: int) -> int:
@@ -67,6 +69,7 @@ def load(session: Session, names: tuple[str, ...], *, replace: bool, no_block: b
 @click.command(cls=FleetCommand, examples=("fleetctl start hello.service", "fleetctl start web@{1..3}"))
 @units_argument
 @replace_option
+@sign_option
 @block_options
 @click.pass_obj
 def start(session: Session, names: tuple[str, ...], *, replace: bool, no_block: bool, block_attempts: int) -> int:

@@ -7,6 +7,7 @@ Beside it are `journalctl`, `systemctl` and `sudo`, which only tell how they wer
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ class FakeSSH:
         """Variables with which these programs are found; what is beside Python (our fleetctl) comes next."""
         return {
             "PATH": f"{self.folder}:{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "FAKE_SSH_LOG": str(self.folder / "log"),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def ask(line: str, here: Path, endpoint: str) -> list[str]:
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split(" ")) - 1),
             "FLEETCTL_ENDPOINT": endpoint,
+            "PYTHONPATH": os.pathsep.join(sys.path),
         },
     )
     assert not done.stderr

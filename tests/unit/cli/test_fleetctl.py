@@ -14,6 +14,7 @@ import pytest
 
 import fleetpy
 from fleetpy_cli.main import COMMANDS, cli
+from fleetpy_cli.spelling import FORMER
 from tests.support.fake_fleetd import FakeFleetd
 from tests.support.puppet_cluster import PuppetCluster
 
@@ -71,15 +72,27 @@ def test_a_command_may_be_shortened_as_long_as_it_is_clear(fleetctl: Fleetctl) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("frobnicate",), "No such command 'frobnicate'"),
+        (("frobnicate",), "there is no command 'frobnicate'; `fleetctl help` lists them"),
+        (("strat", "x"), "there is no command 'strat'; did you mean start or status? `fleetctl help` lists them"),
         (("help", "frobnicate"), "there is no command 'frobnicate'"),
         (("start", "--frobnicate"), "No such option"),
-        (("start", "--block-attempts=-1", "x"), "--block-attempts"),
+        (("start", "--replce", "x"), "Did you mean '--replace'?"),
+        (("start", "--replace=perhaps", "x"), "--replace"),
+        (
+            ("start", "--block-attempts=-1", "x"),
+            "'--block-attempts': '-1' is not what it takes; write a whole number of",
+        ),
+        (
+            ("ssh", "--ssh-port=70000", "x"),
+            "'--ssh-port': '70000' is not what it takes; write a whole number from 1 to",
+        ),
         (("cat",), "Missing argument 'UNIT…'"),
         (("list-units", "-o", "xml"), "'xml' is not one of"),
         (("list-units", "--fields", "unit,ip"), 'Invalid key in output format: "ip"; the valid ones are active,hash,'),
         (("list-machines", "--fields", ""), 'Invalid key in output format: ""'),
-        (("--request-timeout", "0", "list-units"), "--request-timeout"),
+        (("--request-timeout", "0", "list-units"), "'--request-timeout': '0' is no number of seconds; write a number"),
+        (("--request-timeout", "abc", "list-units"), "'--request-timeout': 'abc' is no number of seconds; write a "),
+        (("list-units", "--ssh-timeout=nan"), "'--ssh-timeout': 'nan' is no number of seconds; write a number above 0"),
         (("--driver", "etcd", "list-units"), "fleetctl speaks the HTTP API alone"),
         (("--endpoint", "unix://run/fleet.sock", "list-units"), "unix:///run/fleet.sock"),
         (("--endpoint", "http://192.0.2.1", "--ca-file", "ca.pem", "list-units"), "write https://"),
@@ -133,6 +146,81 @@ def test_every_global_option_has_a_variable(fleetctl: Fleetctl) -> None:
     for variable in ("FLEETCTL_CA_FILE", "FLEETCTL_CERT_FILE", "FLEETCTL_KEY_FILE"):
         result = fleetctl("--endpoint=https://192.0.2.1", "list-units", **{variable: "no.pem"})
         assert (result.exit_code, "no.pem" in result.stderr or "together" in result.stderr) == (2, True)
+
+
+def test_what_is_wrong_in_the_environment_is_told_by_its_variable(fleetctl: Fleetctl) -> None:
+    result = fleetctl("list-units", FLEETCTL_REQUEST_TIMEOUT="soon")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'FLEETCTL_REQUEST_TIMEOUT': 'soon' is no number of seconds" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (("--experimental-api",), {}, "--experimental-api is deprecated and has no effect: the HTTP API is the only"),
+        ((), {"FLEETCTL_EXPERIMENTAL_API": "true"}, "FLEETCTL_EXPERIMENTAL_API is deprecated and has no effect"),
+        (("--etcd-key-prefix=/x",), {}, "--etcd-key-prefix is deprecated and has no effect: fleetctl never speaks to"),
+        ((), {"FLEETCTL_ETCD_KEY_PREFIX": "/x"}, "FLEETCTL_ETCD_KEY_PREFIX is deprecated and has no effect"),
+        (("--endpoint=ENDPOINT,http://192.0.2.1",), {}, "several endpoints are given; the first one is used, unix://"),
+    ],
+)
+def test_what_the_original_took_without_effect_is_taken_and_told_once(
+    fleetctl: Fleetctl, tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], says: str
+) -> None:
+    with FakeFleetd().serving(tmp_path / "fleet.sock") as endpoint:
+        given = [argument.replace("ENDPOINT", endpoint) for argument in arguments]
+        for words in (["list-machines", *given], [*given, "list-machines"]):
+            result = fleetctl(*words, **{"FLEETCTL_ENDPOINT": endpoint, **environment})
+            assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
+            assert result.stderr.startswith(f"WARNING: {says}")
+
+
+@pytest.mark.parametrize("verb", ["submit", "load", "start"])
+def test_signing_has_no_effect_as_in_the_last_original(fleetctl: Fleetctl, verb: str) -> None:
+    result = fleetctl(verb, "--sign")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "WARNING: --sign is deprecated and has no effect: units are not signed\nNo units given\n",
+    )
+
+
+@pytest.mark.parametrize(("former", "now"), sorted(FORMER.items()))
+def test_the_original_s_former_names_of_tls_options_stand_for_the_present_ones(
+    fleetctl: Fleetctl, former: str, now: str
+) -> None:
+    wanted = fleetctl(f"{now}=no.pem", "--endpoint=https://192.0.2.1", "list-units")
+    assert (wanted.exit_code, "no.pem" in wanted.stderr or "together" in wanted.stderr) == (2, True)
+    variable = f"FLEETCTL_{former.removeprefix('--').upper().replace('-', '_')}"
+    for arguments, environment in (
+        ((former, "no.pem", "--endpoint=https://192.0.2.1", "list-units"), {}),
+        (("list-units", "--endpoint=https://192.0.2.1", f"{former}=no.pem"), {}),
+        (("--endpoint=https://192.0.2.1", "list-units"), {variable: "no.pem"}),
+    ):
+        result = fleetctl(*arguments, **environment)
+        assert (result.exit_code, result.stderr) == (2, wanted.stderr)
+
+
+def test_deprecated_options_are_in_no_help(fleetctl: Fleetctl) -> None:
+    for command in COMMANDS:
+        told = fleetctl(command, "--help").stdout
+        assert not [option for option in ("--sign", "--experimental-api", "--etcd-", "--l,") if option in told]
+
+
+def test_switches_may_have_a_value_and_one_letter_two_dashes_as_with_the_original(
+    fleetctl: Fleetctl, tmp_path: Path
+) -> None:
+    with FakeFleetd().serving(tmp_path / "fleet.sock") as endpoint:
+
+        def listed(*words: str) -> str:
+            result = fleetctl("list-machines", "--endpoint", endpoint, *words)
+            assert (result.exit_code, result.stderr) == (0, "")
+            return result.stdout
+
+        assert listed("--full") == listed("--full=true") == listed("--l") == listed("-l") == listed("--l=1")
+        assert listed() == listed("--full=false") == listed("--no-legend=F") == listed("--debug=false")
+        assert listed("--full") != listed()
+    assert fleetctl("--h").stdout == fleetctl("--help").stdout
+    assert fleetctl("start", "--h").stdout == fleetctl("start", "--help").stdout
 
 
 def test_the_driver_may_be_named_as_the_original_s(fleetctl: Fleetctl) -> None:

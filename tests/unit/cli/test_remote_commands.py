@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,14 @@ def test_options_behind_a_command_are_the_command_s(remote: Fleetctl, ssh: FakeS
     assert ssh.calls() == [[*TO_M1, "ls", "-la", "--color"]]
 
 
-@pytest.mark.parametrize("option", ["-A", "--forward-agent"])
+def test_a_remote_command_s_options_are_left_as_they_are(remote: Fleetctl, ssh: FakeSSH) -> None:
+    words = ["true", "--l", "--debug=false", "--etcd-cafile=x", "--strict-host-key-checking"]
+    for target in (("hello",), ("hello", "--"), ("--unit", "hello", "--")):
+        assert remote("ssh", *target, *words).exit_code == 0
+        assert ssh.calls()[-1] == [*TO_M1, *words]
+
+
+@pytest.mark.parametrize("option", ["-A", "--A", "--forward-agent", "--forward-agent=true"])
 def test_options_may_stand_behind_the_machine(remote: Fleetctl, ssh: FakeSSH, option: str) -> None:
     assert remote("ssh", "85c0", option, "--ssh-port", "2222", "--ssh-username=root", "true").exit_code == 0
     head = ["-o", "ConnectTimeout=10", "-l", "root", "-p", "2222"]
@@ -183,7 +191,7 @@ def test_the_journal_is_read_on_the_unit_s_machine(remote: Fleetctl, ssh: FakeSS
 
 
 def test_the_journal_s_options(remote: Fleetctl, ssh: FakeSSH) -> None:
-    assert remote("journal", "-f", "--lines=3", "--output", "cat", "--sudo", "--ssh-port=7", "hello").exit_code == 0
+    assert remote("journal", "--f", "--lines=3", "--output", "cat", "--sudo", "--ssh-port=7", "hello").exit_code == 0
     words = ["--unit", "hello.service", "--no-pager", "-n", "3", "--output", "cat", "-f"]
     assert ssh.calls("sudo") == [["journalctl", *words]]
     assert ssh.calls("journalctl") == [words]
@@ -289,7 +297,10 @@ def test_debug_shows_what_is_run(remote: Fleetctl) -> None:
     assert "+ ssh -o ConnectTimeout=10 -l core -- 172.18.0.3 true\n" in remote("--debug", "ssh", "hello", "true").stderr
 
 
-def test_a_fleetctl_that_is_ended_ends_what_it_runs(fleetd: FakeFleetd, ssh: FakeSSH, here: Path) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, 128 + 15), (signal.SIGKILL, -9)])
+def test_a_fleetctl_that_is_ended_ends_what_it_runs(
+    fleetd: FakeFleetd, ssh: FakeSSH, here: Path, ending: signal.Signals, code: int
+) -> None:
     fleetd.add("hello.service", HELLO, "launched", M1)
     with fleetd.serving(here.with_name("fleet.sock")) as endpoint:
         command = [FLEETCTL, "--endpoint", endpoint, "ssh", "hello", "echo begun; exec sleep 600"]
@@ -298,6 +309,6 @@ def test_a_fleetctl_that_is_ended_ends_what_it_runs(fleetd: FakeFleetd, ssh: Fak
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
-            process.terminate()
-            assert process.wait(30) == 128 + 15
-            process.stdout.close()
+            process.send_signal(ending)
+            assert process.wait(30) == code
+            assert not process.stdout.read()  # nobody has the other end any more
