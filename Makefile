@@ -7,9 +7,12 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The lab and the tests need root (Docker, debootstrap); root must not leave its files in the user's checkout.
 AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=true \
   HYPOTHESIS_STORAGE_DIRECTORY=/tmp/fleetpy-hypothesis
+# Nothing of what is only checked goes into the user's own directories, or is told to anybody.
+VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagrant \
+  VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
 
-.PHONY: help setup demo check test test-fast bench kit docs clean
+.PHONY: help setup demo check vagrant-program test test-fast bench kit docs clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,12 +31,20 @@ $(VENV)/.ready: pyproject.toml
 demo: setup  ## three real hosts, units on them, one killed: watch (KEEP=1 keeps the lab)
 	@$(AS_ROOT) $(BIN)/fleet-lab demo $(if $(KEEP),--keep)
 
-check: setup  ## format, lint, types, layers
+check: setup vagrant-program  ## format, lint, types, layers, the Vagrantfile
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@told=$$($(BIN)/lint-imports --no-cache) || { echo "$$told"; exit 1; }
 	@echo "layers kept"
+	@cd vagrant && told=$$($(VAGRANT) validate --ignore-provider 2>&1) || { echo "$$told"; exit 1; }
+	@echo "Vagrantfile valid"
+
+vagrant-program:
+	@command -v vagrant >/dev/null || { \
+	  echo "Vagrant is missing: installing Debian's vagrant"; \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends vagrant >/dev/null; }
 
 test: setup  ## every test: unit, contract, integration (real etcd), cluster (real systemd hosts)
 	@$(AS_ROOT) $(BIN)/fleet-lab images

@@ -50,7 +50,7 @@ def parse_routes(table: str) -> list[ipaddress.IPv4Network]:
 
 def create_network(client: docker.DockerClient, name: str, labels: dict[str, str]) -> Network:
     """A bridge network on a free subnet; raises `LabError`."""
-    for subnet in free_subnets(_taken(client)):
+    for subnet in free_subnets(taken_subnets(client)):
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))])
         try:
             return client.networks.create(name, driver="bridge", ipam=ipam, labels=labels, check_duplicate=True)
@@ -68,7 +68,8 @@ def address_of(network: Network, number: int) -> str:
     return str(subnet[_FIRST_HOST + number])
 
 
-def _taken(client: docker.DockerClient) -> list[ipaddress.IPv4Network]:
+def taken_subnets(client: docker.DockerClient) -> list[ipaddress.IPv4Network]:
+    """The subnets that this machine has routes to or Docker has networks on."""
     taken = parse_routes(_ROUTES.read_text()) if _ROUTES.exists() else []
     for network in client.networks.list():
         for pool in network.attrs["IPAM"]["Config"] or []:
