@@ -20,7 +20,7 @@ from fleetpy_agent import guarded
 from fleetpy_agent.collisions import Collisions
 from fleetpy_agent.dropin import GUARD_SERVICE, runs_something
 from fleetpy_agent.executor import Executor
-from fleetpy_agent.jobs import DONE, LOST, OVERDUE, Jobs, Outcome
+from fleetpy_agent.jobs import DONE, LOST, OVERDUE, WITHHELD, Jobs, Outcome
 from fleetpy_agent.ledger import Ledger
 from fleetpy_agent.membership import Membership
 from fleetpy_agent.observer import Observer
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fleetpy.ids import UnitName
-    from fleetpy.model.records import StateRecord
+    from fleetpy.model.records import PlacementRecord, StateRecord
+    from fleetpy.registry.protocol import Guard
     from fleetpy_agent.applied import AppliedRecord
     from fleetpy_agent.files import HostFiles
     from fleetpy_agent.home import Home
@@ -54,7 +55,7 @@ TOGETHER = 0.02
 UNGUARDED = 5.0
 """Seconds until a unit is started again whose start failed for want of the lease's guard."""
 
-_UNTOLD = {DONE, LOST, "canceled"}
+_UNTOLD = {DONE, LOST, WITHHELD, "canceled"}
 """Results of jobs that are no problem of the unit's: done, unheard of, or replaced by somebody's newer wish."""
 
 
@@ -83,12 +84,10 @@ class Agent:
         self._ledger = Ledger(files)
         self._troubles = Troubles(loop.time)
         self._refused = Refused(loop.time)
-        self._publisher = Publisher(home, session, self.states)
+        self._publisher = Publisher(home, session, self.states, self._premise)
         self._observer = Observer(systemd, self._on_units_changed)
-        self._jobs = Jobs(systemd, self, self._observer.catch_up)
-        self._executor = Executor(
-            home, systemd, files, self._ledger, self._jobs, self._troubles, self._publisher.ensure
-        )
+        self._jobs = Jobs(systemd, self, self._observer.catch_up, self._counted_on)
+        self._executor = Executor(home, systemd, files, self._ledger, self._jobs, self._troubles, self._announce)
         self._collisions = Collisions(systemd, files)
         self._membership = Membership(session, self._publisher, self._wishes, self.turn, self._woken.set, patience)
         self._compared = float("-inf")
@@ -185,7 +184,7 @@ class Agent:
             )
         else:
             self._troubles.clear(name)
-        if outcome.verb is Verb.STOP or outcome.error is not None:
+        if outcome.verb is Verb.STOP or outcome.error is not None or outcome.result == WITHHELD:
             self._woken.set()
         self._on_units_changed()
 
@@ -255,7 +254,7 @@ class Agent:
                 continue
             backoff.reset()
             due = min(self._compared + COMPARISON, self._troubles.until or float("inf"))
-            if self._guarded_changes(lost=True):
+            if self._guarded_changes(lost=True) or (self._publisher.ready and not self._session.certain):
                 due = min(due, loop.time() + SOON)  # The cluster may be back without a word.
             try:
                 async with asyncio.timeout_at(max(due, loop.time() + TOGETHER)):
@@ -278,8 +277,21 @@ class Agent:
             collisions=self._collisions.paths,
             unreadable=self._wishes.unreadable(),
             held_back=self._troubles.held_back,
-            registered=self._publisher.ready,
+            registered=self._counted_on(),
         )
+
+    def _counted_on(self) -> bool:
+        """Whether the cluster surely counts on this machine: for all that its own clock says, and not only so far."""
+        return self._publisher.ready and self._session.certain
+
+    def _premise(self, name: UnitName) -> Guard | None:
+        """What a state of the unit depends on: if nothing of it is here yet, on its placement."""
+        return None if name in self._ledger.records else self._wishes.standing(name)
+
+    async def _announce(self, wanted: Mapping[UnitName, PlacementRecord]) -> frozenset[UnitName]:
+        """See `Executor`."""
+        kept = await self._publisher.ensure(wanted)
+        return frozenset(name for name in kept if self._wishes.get(name) == wanted[name])
 
     def _note_carried_out(self, name: UnitName, verb: Verb) -> None:
         goal = UnitGoal.LOADED if verb is Verb.STOP else UnitGoal.LAUNCHED

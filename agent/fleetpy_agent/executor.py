@@ -45,8 +45,8 @@ STOP_LONGEST = 5.0
 class Executor:
     """Carries out batches on one host.
 
-    `announce` sees to it that the registry has a state of each of the units given to it, and says whether it has:
-    nothing of a unit is touched before.
+    `announce` sees to it that the registry has a state of each of the units given to it, and says of which it has, for
+    the very placement that was given: nothing of a unit is touched before. Raises `UnavailableError`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Executor:
         ledger: Ledger,
         jobs: Jobs,
         troubles: Troubles,
-        announce: Callable[[Collection[UnitName]], Awaitable[bool]],
+        announce: Callable[[Mapping[UnitName, PlacementRecord]], Awaitable[Collection[UnitName]]],
     ) -> None:
         self._home = home
         self._systemd = systemd
@@ -72,7 +72,8 @@ class Executor:
         """Carry out one batch. Raises `SystemdAwayError`; what was not done by then, the next turn finds again."""
         batch = Batch(tasks)
         texts = await self._fetch(batch, picture)
-        await self._stop(batch, picture.wanted)
+        await self._take_on(batch, picture.wanted, texts)
+        await self._stop(batch, picture)
         # A reload that failed is owed: nothing but our memory tells that systemd has old files in its own.
         self._reload_owed |= batch.has(Kind.RELOAD)
         await self._unload(batch, picture)
@@ -109,35 +110,55 @@ class Executor:
                 texts[name] = text
             else:
                 self._give_up(batch, name, picture.wanted, text, LATER)
-        if texts and not await self._announce(texts):
-            for name in texts:
-                self._give_up(batch, name, picture.wanted, "the registry does not take its state", SOON)
         return texts
 
-    async def _stop(self, batch: Batch, wanted: Mapping[UnitName, PlacementRecord]) -> None:
-        names = batch.names(Kind.STOP)
-        for name in names:
-            self._jobs.submit(Verb.STOP, name)
-        awaited = [name for name in names if name in set(batch.names(Kind.UNLOAD))]
-        if not awaited:
+    async def _take_on(
+        self, batch: Batch, wanted: Mapping[UnitName, PlacementRecord], texts: Mapping[UnitName, Text]
+    ) -> None:
+        """Have the registry know of the units before anything of them is here, and note that something may be."""
+        try:
+            announced = await self._announce({name: wanted[name] for name in texts}) if texts else ()
+        except UnavailableError as error:
+            for name in texts:
+                self._give_up(batch, name, wanted, f"the registry does not take its state: {error}", SOON)
             return
-        await self._jobs.settle(awaited, STOP_QUIET, STOP_LONGEST)
-        statuses = await self._systemd.statuses(awaited)
-        for name in awaited:
+        # From here to the notes without a pause: what has no note has no state either, once it is not wanted any more.
+        for name in texts:
+            if name not in announced:
+                batch.drop(name)  # Its placement has changed, and the next turn sees that.
+            elif name not in self._ledger.records:
+                try:
+                    self._ledger.put(name, _fresh(wanted[name], stops=texts[name].stops(name)))
+                except OSError as error:
+                    self._give_up(batch, name, wanted, f"cannot note that it comes: {error}", LATER)
+
+    async def _stop(self, batch: Batch, picture: Picture) -> None:
+        for name in batch.names(Kind.STOP):
+            self._jobs.submit(Verb.STOP, name)
+        leaving = [name for name in batch.names(Kind.UNLOAD) if name not in picture.collisions]
+        if not leaving:
+            return
+        await self._jobs.settle(leaving, STOP_QUIET, STOP_LONGEST)
+        # Those that were down are looked at again too: a socket or a timer may have started one meanwhile.
+        statuses = await self._systemd.statuses(leaving)
+        for name in leaving:
             if name in self._jobs.under_way or name in self._troubles.held_back:
                 batch.drop(name)
             elif statuses.get(name, NOWHERE).up:
-                self._give_up(batch, name, wanted, "it was stopped, and runs all the same", SOON)
+                self._give_up(batch, name, picture.wanted, "it is to be unloaded, and runs all the same", SOON)
 
     async def _unload(self, batch: Batch, picture: Picture) -> None:
-        names = batch.names(Kind.UNLOAD)
+        names, rewritten = batch.names(Kind.UNLOAD), set(batch.names(Kind.WRITE))
         await _bulk(self._systemd.disable, names, _pass_over)
         for name in names:
             try:
                 if picture.units.get(name, NOWHERE).active == "failed":
                     await self._systemd.reset_failed(name)
                 self._files.remove(name)
-                self._ledger.drop(name)
+                if name in rewritten:
+                    self._ledger.begin_again(name)
+                else:
+                    self._ledger.drop(name)
             except (OSError, SystemdRefusedError) as error:
                 self._give_up(batch, name, picture.wanted, f"it cannot be unloaded: {error}", LATER)
             else:
@@ -148,10 +169,9 @@ class Executor:
     ) -> bool:
         """Write files, link and enable them; whether that calls for a reload."""
         for name in batch.names(Kind.WRITE):
-            placement, record = wanted[name], self._ledger.records.get(name)
-            stops = texts[name].stops(name)
+            placement, stops = wanted[name], texts[name].stops(name)
             try:
-                if record is None or record.goal is UnitGoal.INACTIVE:
+                if self._ledger.records[name].goal is UnitGoal.INACTIVE:
                     self._ledger.put(name, _fresh(placement, stops=stops))
                 self._files.write(name, texts[name].text, dropin(name, placement.epoch, stops=stops))
             except OSError as error:

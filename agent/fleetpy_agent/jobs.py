@@ -39,11 +39,13 @@ DONE = "done"
 LOST = "lost"
 """The job ended while nobody could hear how."""
 OVERDUE = "overdue"
+WITHHELD = "withheld"
+"""It was not asked for, since nothing may be started now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended: systemd's own word, `lost`, `overdue`, or that it was not even queued."""
+    """How a job ended: systemd's own word, `lost`, `overdue`, or that it was not even queued (`withheld`, or why)."""
 
     verb: Verb
     result: str
@@ -87,12 +89,20 @@ class Jobs:
     """The jobs that the agent has asked for, one a unit at the most."""
 
     def __init__(
-        self, systemd: Systemd, listener: JobsListener, catch_up: Callable[[UnitName], Awaitable[None]]
+        self,
+        systemd: Systemd,
+        listener: JobsListener,
+        catch_up: Callable[[UnitName], Awaitable[None]],
+        may_start: Callable[[], bool],
     ) -> None:
-        """`catch_up` is waited for when a job has ended, so that what it did to its unit is known by then."""
+        """`catch_up` is waited for when a job has ended, so that what it did to its unit is known by then.
+
+        `may_start` is asked in the last moment before systemd is: starts and restarts are withheld if it says no.
+        """
         self._systemd = systemd
         self._listener = listener
         self._catch_up = catch_up
+        self._may_start = may_start
         self._jobs: dict[UnitName, _Job] = {}
         self._queued: dict[JobID, _Queued] = {}
         self._early: dict[JobID, str] = {}
@@ -187,6 +197,8 @@ class Jobs:
         loop = asyncio.get_running_loop()
         await self._take_slot(verb)
         try:
+            if verb is not Verb.STOP and not self._may_start():
+                return WITHHELD
             ended = await self._queue(name, verb)
             deadline = loop.time() + DEADLINE
             await asyncio.wait([ended], timeout=PATIENCE)

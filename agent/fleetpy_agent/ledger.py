@@ -38,6 +38,10 @@ class Ledger:
         self._files.forget(name)
         self._records.pop(name, None)
 
+    def begin_again(self, name: UnitName) -> None:
+        """The unit is unloaded, and comes again at once: until then something of it may be here all the same."""
+        self.put(name, self._records[name].model_copy(update={"goal": UnitGoal.INACTIVE}))
+
     def note_goal(self, name: UnitName, goal: UnitGoal, wanted: PlacementRecord | None) -> None:
         """The unit was told to be in this state, which covers every restart asked for until now."""
         record = self._records.get(name)

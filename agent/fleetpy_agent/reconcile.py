@@ -87,7 +87,7 @@ class Picture:
     unreadable: frozenset[UnitName] = frozenset()
     held_back: frozenset[UnitName] = frozenset()
     registered: bool = True
-    """Whether the cluster counts on this machine; if not, only what is no longer placed here is cleared away."""
+    """Whether the cluster surely counts on this machine; if not, only what is no longer placed here is cleared away."""
 
     def is_up(self, name: UnitName) -> bool:
         """Whether something of the unit runs, or may do so soon."""

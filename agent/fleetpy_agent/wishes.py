@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import InvalidUnitNameError
 from fleetpy.model.records import PlacementRecord
+from fleetpy.registry.protocol import UnchangedSince
 from fleetpy.registry.view import View
 from fleetpy.unit.name import parse_unit_name
 
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Wish:
     name: UnitName
+    written: Revision
     placement: PlacementRecord | None
     """None if the value cannot be read: then the unit stays as it is, whereas a placement that is gone ends it."""
 
@@ -45,6 +47,11 @@ class Wishes:
         """The unit's placement, if it has one that can be read."""
         wish = self._view.entries.get(self._prefix + name)
         return None if wish is None else wish.placement
+
+    def standing(self, name: UnitName) -> UnchangedSince | None:
+        """The guard that the unit's placement is still what was read; None if it has none."""
+        wish = self._view.entries.get(self._prefix + name)
+        return None if wish is None else UnchangedSince(self._prefix + name, wish.written)
 
     def readable(self) -> Mapping[UnitName, PlacementRecord]:
         """Every placement that can be read."""
@@ -72,7 +79,7 @@ class Wishes:
         except InvalidUnitNameError as error:
             raise ValueError(str(error)) from error
         try:
-            return _Wish(name, PlacementRecord.decode(entry.value))
+            return _Wish(name, entry.mod_revision, PlacementRecord.decode(entry.value))
         except ValueError as error:
             _log.error("%s cannot be read, so the unit stays as it is: %s", entry.key, error)
-            return _Wish(name, None)
+            return _Wish(name, entry.mod_revision, None)

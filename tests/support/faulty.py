@@ -36,6 +36,8 @@ class Faults:
     """A watch gives a batch twice, as etcd 3.4.23 may."""
     delay: float = 0.0
     """The longest time that an answer or a batch takes, in seconds."""
+    late: float = 0.0
+    """How much later than it came a watch gives each batch, in seconds."""
 
 
 class FaultyRegistry(Registry):
@@ -138,6 +140,7 @@ class _FaultyWatch(Watch):
             return self._given
         if self._ready is None:
             self._ready = await anext(self._inner, None)
+        await asyncio.sleep(self._registry.faults.late)
         await self._registry.pass_time()
         self._broken = self._broken or self._registry.happens(self._registry.faults.broken)
         self._check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from fleetpy.ids import Epoch, LeaseID, MachineID, SessionID, UnitName, UnitUID
@@ -13,7 +14,7 @@ from fleetpy.model.states import UnitGoal
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Delete, Put, RegistryFullError
+from fleetpy.registry.protocol import MAX_OPERATIONS, Delete, Put, RegistryFullError
 from fleetpy.unit.file import UnitFile
 from fleetpy_agent.agent import Agent
 from fleetpy_agent.home import Home
@@ -79,7 +80,7 @@ class Registry:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Placements made inside are written in one transaction."""
+        """Placements made inside are written in one transaction, or in as few as can be."""
         self._gathering = True
         yield
         self._gathering = False
@@ -118,7 +119,9 @@ class Registry:
         return None if entry is None else MachineRecord.decode(entry.value)
 
     def _commit(self) -> None:
-        self.store.commit(list(self._gathered.values()))
+        waiting = iter(self._gathered.values())
+        while some := tuple(islice(waiting, MAX_OPERATIONS)):
+            self.store.commit(some)
         self._gathered.clear()
 
 

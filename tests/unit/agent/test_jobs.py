@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetpy.ids import UnitName
-from fleetpy_agent.jobs import AT_ONCE, DEADLINE, LOST, MOST, OVERDUE, PATIENCE, Jobs, Outcome
+from fleetpy_agent.jobs import AT_ONCE, DEADLINE, LOST, MOST, OVERDUE, PATIENCE, WITHHELD, Jobs, Outcome
 from fleetpy_agent.memory_files import MemoryFiles
 from fleetpy_agent.systemd.memory import MemorySystemd
 from fleetpy_agent.systemd.protocol import SystemdAwayError, SystemdRefusedError, Verb
@@ -48,7 +48,8 @@ class Bench:
         self.files = MemoryFiles()
         self.systemd = MemorySystemd(self.files.read)
         self.told = Told()
-        self.jobs = Jobs(self.systemd, self.told, at_once)
+        self.may_start = True
+        self.jobs = Jobs(self.systemd, self.told, at_once, lambda: self.may_start)
 
     async def load(self, *names: str) -> list[UnitName]:
         units = [UnitName(name) for name in names]
@@ -84,6 +85,23 @@ async def test_a_job_is_told_of_when_it_is_queued_and_when_it_has_ended() -> Non
         await asyncio.sleep(2.0)
         assert made.told.ended == [(WEB, Outcome(Verb.START, "done"))]
         assert made.jobs.under_way == {}
+
+
+async def test_where_nothing_may_start_now_systemd_is_asked_for_stops_only() -> None:
+    async with bench() as made:
+        made.systemd.usual = Behaviour(start=1.0)
+        names = await made.load(*(f"u{number}.service" for number in range(AT_ONCE + 1)))
+        for name in names:
+            made.jobs.submit(Verb.START, name)
+        await asyncio.sleep(0.5)
+        made.may_start = False  # The last one still waits for its turn.
+        made.jobs.submit(Verb.RESTART, DB)
+        made.jobs.submit(Verb.STOP, WEB)
+        await asyncio.sleep(2.0)
+        ended = dict(made.told.ended)
+        assert (ended[names[0]].result, ended[names[-1]].result, ended[DB].result) == ("done", WITHHELD, WITHHELD)
+        assert (WEB, Verb.STOP) in made.told.queued
+        assert (names[-1], Verb.START) not in made.told.queued
 
 
 async def test_jobs_under_way_are_bounded() -> None:
