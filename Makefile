@@ -12,7 +12,7 @@ VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagra
   VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
 
-.PHONY: help setup demo check vagrant-program test test-fast bench kit docs clean
+.PHONY: help setup demo check vagrant-program test test-fast simulate bench kit docs clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test: setup  ## every test: unit, contract, integration (real etcd), cluster (re
 
 test-fast: setup  ## the tests that need nothing but Python
 	@$(BIN)/pytest -p no:cacheprovider tests/unit $(PYTEST_ARGS)
+
+simulate: setup  ## the cluster in virtual time, with faults: SEEDS=1000 of them, or SEED=n with all that happens in it
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS))) $(if $(FIRST),--first $(FIRST))
 
 bench: setup  ## measure (benchmarks/README.md)
 	@$(AS_ROOT) $(BIN)/python -m benchmarks

@@ -91,7 +91,8 @@ class MemoryStore:
         self._leases: dict[LeaseID, _Lease] = {}
         self._deadlines: list[tuple[float, LeaseID]] = []
         self._granted = 0
-        self._subscriptions: dict[str, set[Subscription]] = defaultdict(set)
+        # In the order in which they began, so that they are always woken in the same one.
+        self._subscriptions: dict[str, dict[Subscription, None]] = defaultdict(dict)
 
     @property
     def revision(self) -> Revision:
@@ -219,14 +220,14 @@ class MemoryStore:
                 events = tuple(event for event in batch.events if event.key.startswith(prefix))
                 if events:
                     subscription.pending.append(EventBatch(batch.revision, events))
-        self._subscriptions[prefix].add(subscription)
+        self._subscriptions[prefix][subscription] = None
         return subscription
 
     @_atomic
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop collecting."""
-        group = self._subscriptions.get(subscription.prefix, set())
-        group.discard(subscription)
+        group = self._subscriptions.get(subscription.prefix, {})
+        group.pop(subscription, None)
         if not group:
             self._subscriptions.pop(subscription.prefix, None)
 

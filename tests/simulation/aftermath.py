@@ -1,0 +1,115 @@
+"""What must be true when the faults are over: everybody runs what was asked for last, once, and says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetpy.model.states import UnitGoal
+from fleetpy.planner.plan import plan
+from fleetpy.registry.cluster import Tables
+from fleetpy.registry.view import Changes
+from tests.simulation.host import KEYS
+from tests.simulation.schedulers import SETTINGS
+from tests.simulation.systemd import RUNNING
+from tests.unit.planner.slow import slow_refuses
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from fleetpy.ids import UnitName
+    from fleetpy.planner.snapshot import Placement, Snapshot
+    from fleetpy.registry.decoding import StoredState, StoredUnit
+    from fleetpy.registry.memory import MemoryStore
+    from tests.simulation.host import Host
+
+_LONG_AGO = 600.0
+"""Seconds since when all has been quiet, as far as holds go."""
+
+
+def what_is_wrong(store: MemoryStore, hosts: Collection[Host], now: float) -> list[str]:
+    """In words, everything that is not as it should be."""
+    tables = _tables(store)
+    snapshot = tables.snapshot(
+        lost_at=dict.fromkeys(tables.placed_machines(), now - _LONG_AGO), led_since=now - _LONG_AGO
+    )
+    return [
+        *(f"{host.letter} is not registered" for host in hosts if host.up and host.id not in snapshot.machines),
+        *([] if tables.leader else ["nobody leads"]),
+        *(f"still planned: {action}" for action in plan(snapshot, now, SETTINGS).actions),
+        *(wrong for unit in sorted(snapshot.units) for wrong in _wrong_placements(snapshot, unit)),
+        *(f"{name} is left out: {why}" for name, why in tables.left_out.items()),
+        *(wrong for host in hosts for wrong in _wrong_host(tables, host)),
+    ]
+
+
+def _tables(store: MemoryStore) -> Tables:
+    tables = Tables(KEYS)
+    page = store.read(KEYS.prefix)
+    decoded = {entry.key: value for entry in page.entries if (value := tables.decode(entry)) is not None}
+    tables.apply(Changes(page.revision, decoded, frozenset()))
+    return tables
+
+
+def _wrong_placements(snapshot: Snapshot, name: UnitName) -> Iterator[str]:
+    """Whether a unit is where it should be, by rules of the slow kind."""
+    unit = snapshot.units[name]
+    placed = {machine for machine, other in snapshot.placements if other == name and machine in snapshot.machines}
+    free = {machine for machine in snapshot.machines if not slow_refuses(snapshot, unit, machine)}
+    if unit.goal is UnitGoal.INACTIVE:
+        if placed:
+            yield f"{name} is inactive, and placed on {len(placed)} machines"
+    elif unit.requirements.is_global:
+        if free - placed:
+            yield f"{name} is global, and not on {', '.join(sorted(machine[0] for machine in free - placed))}"
+    elif len(placed) > 1 or (free and not placed):
+        yield f"{name} is placed on {len(placed)} machines, and {len(free)} could have it"
+
+
+def _wrong_host(tables: Tables, host: Host) -> Iterator[str]:
+    """Whether a host has what is placed there and nothing else, and whether the registry knows how it is."""
+    placed = {name: placement for (machine, name), placement in tables.placements.items() if machine == host.id}
+    states = {name: state for (machine, name), state in tables.states.items() if machine == host.id}
+    if not host.up:
+        if states:
+            yield f"{host.letter} is off, and there are states of it"
+        return
+    systemd, files = host.systemd, host.files
+    for what, names in (
+        ("in systemd", systemd.linked()),
+        ("on disk", files.texts.keys()),
+        ("in the ledger", files.records().keys()),
+        ("among the states", states.keys()),
+    ):
+        if set(names) != placed.keys():
+            yield f"{host.letter} has {sorted(names)} {what}, and {sorted(placed)} placed on it"
+    if strays := set(systemd.up()) - placed.keys():
+        yield f"{host.letter} runs {sorted(strays)}, which is not placed on it"
+    for name, placement in sorted(placed.items()):
+        unit, state = tables.units.get(name), states.get(name)
+        if unit is not None and state is not None:
+            stored = tables.unit_files[unit.hash].file
+            yield from _wrong_unit(host, placement, stored.text if stored is not None else "")
+            yield from _wrong_state(host, placement, unit, state)
+
+
+def _wrong_unit(host: Host, placement: Placement, text: str) -> Iterator[str]:
+    """Whether systemd does with a unit what was asked for."""
+    name, systemd = placement.name, host.systemd
+    active = systemd.active(name)
+    if placement.goal is UnitGoal.LAUNCHED:
+        if active not in {RUNNING, "failed"} and host.behaviours[name].becomes != "inactive":
+            yield f"{name} is {active} on {host.letter}, and was to run"
+        if (running := systemd.running_text(name)) is not None and running != text:
+            yield f"{name} runs with an old text on {host.letter}"
+    elif active == RUNNING:
+        yield f"{name} runs on {host.letter}, and was to be loaded only"
+
+
+def _wrong_state(host: Host, placement: Placement, unit: StoredUnit, state: StoredState) -> Iterator[str]:
+    """Whether what the registry says of a unit is true."""
+    report = state.report
+    said = (report.uid, report.epoch, report.hash, state.goal, state.restarted, state.active)
+    active = host.systemd.active(unit.name)
+    true = (placement.uid, placement.epoch, unit.hash, unit.desired, unit.restarted, active)
+    if said != true:
+        yield f"{host.letter} says {said} of {unit.name}; it is {true}"

@@ -1,0 +1,250 @@
+"""What goes wrong, and when it is over. Each kind of fault begins, and ends some time later; all can overlap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleetpy.ids import Revision
+from tests.simulation.network import FAIR, Weather
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
+    from tests.simulation.host import Host
+    from tests.simulation.network import Network
+    from tests.simulation.process import Process
+    from tests.simulation.schedulers import SchedulerNode
+    from tests.simulation.trace import Trace
+    from tests.simulation.users import User
+
+_WEATHERS = (
+    Weather(lost=0.3),
+    Weather(unanswered=0.3),
+    Weather(lost=0.1, unanswered=0.2, slow=0.3, delay=3.0),
+    Weather(slow=1.0, delay=0.3),
+    Weather(slow=0.5, delay=5.0),
+    Weather(broken=0.2, repeated=0.3),
+    Weather(lost=0.1, unanswered=0.1, slow=0.2, delay=2.0, broken=0.1, repeated=0.1),
+)
+
+
+class Faults:
+    """The faults of one run, drawn from `dice`; `changed` is called after each beginning and end."""
+
+    def __init__(
+        self,
+        dice: random.Random,
+        hosts: Sequence[Host],
+        schedulers: Sequence[SchedulerNode],
+        users: Sequence[User],
+        network: Network,
+        trace: Trace,
+        changed: Callable[[], None],
+    ) -> None:
+        self._dice = dice
+        self._hosts = hosts
+        self._schedulers = schedulers
+        self._users = users
+        self._network = network
+        self._trace = trace
+        self._changed = changed
+        self._kinds: dict[str, tuple[Callable[[], Callable[[], None]], tuple[float, float]]] = {
+            "agent crash": (self._agent_crash, (0.0, 12.0)),
+            "agent paused": (self._agent_paused, (0.2, 25.0)),
+            "agent busy": (self._agent_busy, (0.2, 15.0)),
+            "host off": (self._host_off, (0.5, 40.0)),
+            "host shut down": (self._host_shut_down, (6.0, 30.0)),
+            "host frozen": (self._host_frozen, (0.5, 40.0)),
+            "host cut off": (self._cut(self._agent_processes), (0.5, 40.0)),
+            "host's network": (self._weather(self._agent_processes), (1.0, 30.0)),
+            "lease lost": (self._lease_lost, (0.0, 1.0)),
+            "bus away": (self._bus_away, (0.1, 10.0)),
+            "unit failed": (self._unit_failed, (0.0, 1.0)),
+            "scheduler crash": (self._scheduler_crash, (0.0, 10.0)),
+            "scheduler ended": (self._scheduler_ended, (0.0, 10.0)),
+            "scheduler paused": (self._scheduler_paused, (0.5, 20.0)),
+            "scheduler busy": (self._scheduler_busy, (0.5, 20.0)),
+            "scheduler cut off": (self._cut(self._scheduler_processes), (0.5, 20.0)),
+            "scheduler's network": (self._weather(self._scheduler_processes), (1.0, 30.0)),
+            "user's network": (self._weather(self._user_processes), (1.0, 30.0)),
+            "registry away": (self._registry_away, (0.2, 25.0)),
+            "everybody's network": (self._bad_day, (1.0, 20.0)),
+            "compaction": (self._compaction, (0.0, 1.0)),
+            "streams break": (self._streams_break, (0.0, 1.0)),
+        }
+
+    def plan(self, seconds: float) -> None:
+        """Have faults begin within this time from now on; all of them are over by its end."""
+        dice, loop = self._dice, self._network.loop
+        # Some runs see much of a few kinds, some a little of everything.
+        kinds = dice.sample(sorted(self._kinds), dice.randint(1, len(self._kinds)))
+        for _ in range(dice.randint(0, 12)):
+            kind = dice.choice(kinds)
+            begin, (shortest, longest) = self._kinds[kind]
+            starts = dice.uniform(0.0, seconds)
+            # As many short ones as long ones.
+            lasts = shortest + (longest - shortest) * dice.random() ** 2
+            loop.call_later(starts, self._begin, kind, begin, min(lasts, seconds - starts))
+
+    def _begin(self, kind: str, begin: Callable[[], Callable[[], None]], lasts: float) -> None:
+        self._trace.note("FAULT", "%s, for %.2f s", kind, lasts)
+        end = begin()
+        self._changed()
+        self._network.loop.call_later(lasts, self._end, kind, end)
+
+    def _end(self, kind: str, end: Callable[[], None]) -> None:
+        self._trace.note("FAULT", "%s: over", kind)
+        end()
+        self._changed()
+
+    def heal(self) -> None:
+        """Everything is as it should be again."""
+        self._network.away = False
+        for process in (*self._agent_processes(), *self._scheduler_processes(), *self._user_processes()):
+            process.resume()
+            process.set_weather(FAIR, FAIR)
+            process.cut(off=False)
+            process.network_changed()
+        for host in self._hosts:
+            host.thaw()
+            host.systemd.reconnect()
+            if host.up:
+                host.start_agent()
+            else:
+                host.boot()
+        for scheduler in self._schedulers:
+            scheduler.start()
+        self._changed()
+
+    def _agent_processes(self) -> list[Process]:
+        return [host.agent for host in self._hosts]
+
+    def _scheduler_processes(self) -> list[Process]:
+        return [scheduler.process for scheduler in self._schedulers]
+
+    def _user_processes(self) -> list[Process]:
+        return [user.process for user in self._users]
+
+    def _host(self) -> Host:
+        return self._dice.choice(self._hosts)
+
+    def _agent_crash(self) -> Callable[[], None]:
+        host = self._host()
+        host.crash_agent()
+        return host.start_agent
+
+    def _agent_paused(self) -> Callable[[], None]:
+        host = self._host()
+        host.agent.pause()
+        return lambda: None if host.frozen else host.agent.resume()
+
+    def _agent_busy(self) -> Callable[[], None]:
+        host = self._host()
+        if not host.frozen:
+            host.agent.pause(keeper=False)
+        return lambda: None if host.frozen else host.agent.resume()
+
+    def _host_off(self) -> Callable[[], None]:
+        host = self._host()
+        host.switch_off()
+        return lambda: None if host.up else host.boot()
+
+    def _host_shut_down(self) -> Callable[[], None]:
+        host = self._host()
+        host.shut_down()
+        return lambda: None if host.up else host.boot()
+
+    def _host_frozen(self) -> Callable[[], None]:
+        host = self._host()
+        host.freeze()
+        return host.thaw
+
+    def _cut(self, processes: Callable[[], list[Process]]) -> Callable[[], Callable[[], None]]:
+        def begin() -> Callable[[], None]:
+            process = self._dice.choice(processes())
+            process.cut(off=True)
+            return lambda: process.cut(off=False)
+
+        return begin
+
+    def _weather(self, processes: Callable[[], list[Process]]) -> Callable[[], Callable[[], None]]:
+        def begin() -> Callable[[], None]:
+            process, weather = self._dice.choice(processes()), self._dice.choice(_WEATHERS)
+            self._trace.note(process.name, "%s", weather)
+            process.set_weather(weather, self._dice.choice([weather, FAIR]))
+            return lambda: process.set_weather(FAIR, FAIR)
+
+        return begin
+
+    def _lease_lost(self) -> Callable[[], None]:
+        leases = sorted(self._network.store.leases)
+        if leases:
+            lease = self._dice.choice(leases)
+            self._trace.note("registry", "revokes lease %s", lease)
+            self._network.store.revoke(lease)
+        return lambda: None
+
+    def _bus_away(self) -> Callable[[], None]:
+        systemd = self._host().systemd
+        systemd.disconnect()
+        return systemd.reconnect
+
+    def _unit_failed(self) -> Callable[[], None]:
+        systemd = self._host().systemd
+        running = [name for name in systemd.up() if systemd.at_rest(name)]
+        if running:
+            systemd.fail(self._dice.choice(running))
+        return lambda: None
+
+    def _scheduler_crash(self) -> Callable[[], None]:
+        scheduler = self._dice.choice(self._schedulers)
+        scheduler.process.kill()
+        return scheduler.start
+
+    def _scheduler_ended(self) -> Callable[[], None]:
+        scheduler = self._dice.choice(self._schedulers)
+        scheduler.process.terminate()
+        return scheduler.start
+
+    def _scheduler_paused(self) -> Callable[[], None]:
+        process = self._dice.choice(self._schedulers).process
+        process.pause()
+        return process.resume
+
+    def _scheduler_busy(self) -> Callable[[], None]:
+        process = self._dice.choice(self._schedulers).process
+        process.pause(keeper=False)
+        return process.resume
+
+    def _registry_away(self) -> Callable[[], None]:
+        self._set_away(away=True)
+        return lambda: self._set_away(away=False)
+
+    def _set_away(self, *, away: bool) -> None:
+        self._network.away = away
+        for process in (*self._agent_processes(), *self._scheduler_processes(), *self._user_processes()):
+            process.network_changed()
+
+    def _bad_day(self) -> Callable[[], None]:
+        weather = self._dice.choice(_WEATHERS)
+        self._trace.note("network", "%s", weather)
+        processes = [*self._agent_processes(), *self._scheduler_processes(), *self._user_processes()]
+        for process in processes:
+            process.set_weather(weather, weather)
+
+        def end() -> None:
+            for process in processes:
+                process.set_weather(FAIR, FAIR)
+
+        return end
+
+    def _compaction(self) -> Callable[[], None]:
+        store = self._network.store
+        store.compact(Revision(max(1, store.revision - self._dice.randint(0, 5))))
+        return lambda: None
+
+    def _streams_break(self) -> Callable[[], None]:
+        for process in (*self._agent_processes(), *self._scheduler_processes(), *self._user_processes()):
+            process.break_streams()
+        return lambda: None

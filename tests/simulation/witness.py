@@ -1,0 +1,276 @@
+"""What must hold at every step: after each change in the registry, and each change of a unit on a host.
+
+The promises are those of the design's reliability page; each `Violation` names the one that was broken.
+
+* A unit with `OnPartition=stop` never runs twice. Only a whole host that was frozen may still have a copy, for a second
+  after it has thawed.
+* No unit is started on a machine while another runs it, unless one of the two was lost meanwhile; and when all those
+  that run it are back, all but one are told to stop within `NOTICE` seconds.
+* Nothing is stopped, restarted or started again unless its placement has asked for it: neither by losing the registry,
+  nor by an agent that crashes and comes back.
+* Only the scheduler whose key stands there writes placements.
+* No unit is given to a machine whose key is absent in that revision, nor to two machines; and none to one that has a
+  unit with which it conflicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.model.states import UnitGoal
+from fleetpy.unit.file import UnitFile
+from fleetpy.unit.glob import matches
+from fleetpy.unit.requirements import OnPartition, Requirements
+from fleetpy_agent.dropin import GUARD_SERVICE
+from fleetpy_agent.lease_guard import GLANCE, GRACE
+from tests.simulation.books import Books, Pair, requirements_of
+from tests.simulation.host import KEYS
+from tests.simulation.systemd import RUNNING, STARTING, STOPPING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.model.records import PlacementRecord
+    from fleetpy.registry.memory import MemoryStore
+    from fleetpy.registry.protocol import Write
+    from tests.simulation.host import Host
+    from tests.simulation.process import Process
+    from tests.simulation.timeline import VirtualLoop
+    from tests.simulation.trace import Trace
+
+NOTICE = 2.5
+"""Seconds until a machine that is back has noticed what it is to stop: the longest wait between two tries (2 s), and
+some for reading."""
+
+THAWED = 1.0
+"""Seconds until a host that was frozen has told the units to stop that its lease no longer covers."""
+
+_STARTED = {STARTING, RUNNING}
+
+
+class Violation(AssertionError):  # noqa: N818 - that is what it is
+    """A promise was broken; `about` is what the trace is to be searched for."""
+
+    def __init__(self, promise: str, about: str) -> None:
+        super().__init__(promise)
+        self.about = about
+
+
+@dataclass(slots=True)
+class _Copy:
+    """A unit that was started on a host, since the host was booted."""
+
+    text: str
+    started: float
+    asked: PlacementRecord | None
+    """Its placement at that moment."""
+    excused: bool
+    """Whether something else was asked for at some time since then, or before it was started."""
+
+
+class Witness:
+    """Sees everything; the first violation is kept, and ends the run."""
+
+    def __init__(self, hosts: Mapping[MachineID, Host], store: MemoryStore, loop: VirtualLoop, trace: Trace) -> None:
+        self.violation: Violation | None = None
+        self.books = Books()
+        self._hosts = hosts
+        self._store = store
+        self._loop = loop
+        self._trace = trace
+        self._copies: dict[Pair, _Copy] = {}
+        self._boots: dict[MachineID, int] = {}
+        self._doubles: dict[UnitName, int] = {}
+        self._subscription = store.subscribe(KEYS.prefix, store.revision, self._registry_changed)
+
+    def failed(self, who: str, error: BaseException) -> None:
+        """See `Onlooker.failed`."""
+        self._violate(f"{who} has ended: {error!r}")
+
+    # The registry.
+
+    def committed(self, process: Process, revision: Revision, writes: Sequence[Write]) -> None:
+        """See `Onlooker.committed`."""
+        if process.name.startswith("sched") and any(write.key.startswith(KEYS.placements) for write in writes):
+            mine = f"{process.name}/"
+            if not self.books.leader.startswith(mine):
+                self._violate(f"{process.name} wrote placements at {revision}; {self.books.leader or 'nobody'} leads")
+
+    def _registry_changed(self) -> None:
+        batch = self._store.take(self._subscription)
+        if batch is None:
+            return
+        before = self.books.apply(batch, self._loop.time())
+        for event in batch.events:
+            key = event.key.removeprefix(KEYS.prefix)
+            value = getattr(event, "value", None)
+            self._trace.note("registry", "%s %s %s", batch.revision, _Short(key), _Value(value))
+        for pair, was in before.items():
+            self._check_placement(pair, was, self.books.placements.get(pair))
+        for machine in {machine for machine, _ in before}:
+            self._check_neighbours(machine)
+        self.look()
+
+    def _check_placement(self, pair: Pair, was: PlacementRecord | None, now: PlacementRecord | None) -> None:
+        machine, name = pair
+        copy = self._copies.get(pair)
+        if copy is not None and not self._still_asks(copy, now):
+            copy.excused = True
+        if now is None or (was is not None and (was.uid, was.epoch) == (now.uid, now.epoch)):
+            return
+        if machine not in self.books.registered:
+            self._violate(f"{name} was given to {machine[0]}, which is not registered", name)
+        if self.books.requirements(name, now.hash).is_global:
+            return
+        others = [other[0] for other, placed in self.books.placements if placed == name and other != machine]
+        if others:
+            self._violate(f"{name} was given to {machine[0]}, and {', '.join(others)} has it", name)
+
+    def _check_neighbours(self, machine: MachineID) -> None:
+        here = {name: record.hash for (at, name), record in self.books.placements.items() if at == machine}
+        wishes = {name: self.books.requirements(name, unit_hash) for name, unit_hash in here.items()}
+        pair = _conflict(wishes)
+        if pair is not None and machine in self.books.registered:
+            self._violate(f"{pair[0]} and {pair[1]} conflict, and are both placed on {machine[0]}", pair[0])
+
+    # Hosts.
+
+    def unit_changed(self, host: Host, name: UnitName, before: str, active: str) -> None:
+        """See `Onlooker.unit_changed`."""
+        self._trace.note(host.letter, "%s: %s", name, active)
+        if name == GUARD_SERVICE:
+            return
+        if self._boots.get(host.id) != host.boots:
+            self._boots[host.id] = host.boots
+            for pair in [pair for pair in self._copies if pair[0] == host.id]:
+                del self._copies[pair]
+        if active == STARTING:
+            self._started(host, name)
+        elif active == STOPPING and before in _STARTED:
+            self._stopped(host, name)
+        self.look()
+
+    def _started(self, host: Host, name: UnitName) -> None:
+        pair, text = (host.id, name), host.systemd.running_text(name) or ""
+        asked = self.books.placements.get(pair)
+        earlier = self._copies.get(pair)
+        if earlier is not None and not earlier.excused:
+            self._violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
+        copy = _Copy(text, self._loop.time(), asked, excused=False)
+        copy.excused = not self._still_asks(copy, asked)
+        self._copies[pair] = copy
+        if not requirements_of(name, text).is_global:
+            self._check_alone(host, name)
+        here = {other: requirements_of(other, host.systemd.running_text(other) or "") for other in host.systemd.up()}
+        together = _conflict(here)
+        if together is not None:
+            self._violate(f"{together[0]} and {together[1]} conflict, and both run on {host.letter}", name)
+
+    def _check_alone(self, host: Host, name: UnitName) -> None:
+        """Of machines that were never lost, one runs the unit at a time, without a moment in which two do."""
+        for other in self._running(name):
+            since = self._copies[other.id, name].started
+            if other is not host and all(
+                machine.id in self.books.registered and self.books.registered[machine.id] <= since
+                for machine in (host, other)
+            ):
+                self._violate(f"{host.letter} started {name}, which runs on {other.letter}; neither was lost", name)
+
+    def _stopped(self, host: Host, name: UnitName) -> None:
+        copy = self._copies[host.id, name]
+        if name in host.systemd.guard_stopped:
+            copy.excused = True
+        elif not copy.excused and not host.systemd.stopping:
+            self._violate(f"{host.letter} stopped {name}, and nobody has asked for that", name)
+
+    def _still_asks(self, copy: _Copy, now: PlacementRecord | None) -> bool:
+        """Whether the placement says that what runs is to run on."""
+        return (
+            now is not None
+            and now.goal is UnitGoal.LAUNCHED
+            and now.hash == UnitFile.parse(copy.text).hash
+            and copy.asked is not None
+            and (now.uid, now.epoch, now.restarted) == (copy.asked.uid, copy.asked.epoch, copy.asked.restarted)
+        )
+
+    # What concerns several hosts.
+
+    def look(self) -> None:
+        """Look at all units; call it when something about the hosts is different, too."""
+        names = {name for host in self._hosts.values() if host.up for name in host.systemd.up()}
+        for name in sorted(names):
+            self._look_at(name)
+        for name in [name for name in self._doubles if name not in names]:
+            del self._doubles[name]
+
+    def _running(self, name: UnitName) -> list[Host]:
+        return [host for host in self._hosts.values() if host.up and host.systemd.running_text(name) is not None]
+
+    def _look_at(self, name: UnitName) -> None:
+        running = self._running(name)
+        if len(running) > 1 and not requirements_of(name, running[0].systemd.running_text(name) or "").is_global:
+            exclusive = [host for host in running if self._counts(host, name)]
+            if len(exclusive) > 1:
+                where = " and ".join(host.letter for host in exclusive)
+                self._violate(f"{name}, which has OnPartition=stop, runs on {where}", name)
+            told = [host for host in running if host.healthy and host.systemd.active(name) in _STARTED]
+            if len(told) > 1:
+                if name not in self._doubles:
+                    self._doubles[name] = token = len(self._doubles) + 1
+                    self._loop.call_later(NOTICE, self._noticed, name, token)
+                return
+        self._doubles.pop(name, None)
+
+    def _noticed(self, name: UnitName, token: int) -> None:
+        self.look()
+        if self._doubles.get(name) == token:
+            where = " and ".join(host.letter for host in self._running(name))
+            self._violate(f"{name} runs on {where}, which are all well, for {NOTICE} s", name)
+
+    def _counts(self, host: Host, name: UnitName) -> bool:
+        """Whether this copy is one that must never run beside another."""
+        text = host.systemd.running_text(name) or ""
+        if requirements_of(name, text).on_partition is not OnPartition.STOP or host.frozen:
+            return False
+        told = host.systemd.active(name) == STOPPING
+        grace = THAWED + GRACE + GLANCE if told else THAWED
+        return not (host.frozen_until > 0.0 and self._loop.time() - host.frozen_until < grace)
+
+    def _violate(self, promise: str, about: str = "") -> None:
+        if self.violation is None:
+            self._trace.note("VIOLATION", "%s", promise)
+            self.violation = Violation(promise, about)
+
+
+def _conflict(wishes: Mapping[UnitName, Requirements]) -> tuple[UnitName, UnitName] | None:
+    """Two units, by name, of which one says that it conflicts with the other."""
+    for name in sorted(wishes):
+        for pattern in wishes[name].conflicts:
+            for other in sorted(wishes):
+                if other != name and matches(pattern, other):
+                    return name, other
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """A key as the trace shows it: a machine by its letter."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return "/".join(part[0] if len(part) == 32 and len(set(part)) == 1 else part for part in self.key.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value as the trace shows it: without what is said by chance or at length."""
+
+    value: bytes | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "is gone"
+        return self.value.decode()

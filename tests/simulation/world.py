@@ -1,0 +1,146 @@
+"""One run: a cluster made from a seed, in which users are busy and things go wrong, and then no more."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetpy.registry.memory import MemoryStore
+from tests.simulation.aftermath import what_is_wrong
+from tests.simulation.faults import Faults
+from tests.simulation.host import TTL, Host
+from tests.simulation.load import METADATA, Load
+from tests.simulation.network import Network
+from tests.simulation.schedulers import MASS_LOSS_HOLD, SETTINGS, SchedulerNode
+from tests.simulation.timeline import Timeline
+from tests.simulation.trace import Trace
+from tests.simulation.users import User
+from tests.simulation.witness import Violation, Witness
+
+if TYPE_CHECKING:
+    from fleetpy.ids import MachineID
+
+QUIET = 5.0
+"""Seconds in which a cluster comes up, before anything goes wrong."""
+TROUBLE = 60.0
+"""Seconds in which things go wrong."""
+RECOVERY = TTL + 3.0 + SETTINGS.stop_bound + MASS_LOSS_HOLD
+"""Seconds after which all is well again: the lease, what the scheduler needs, and all that it may wait for."""
+AFTERWARDS = 70.0
+"""Seconds in which nothing changes any more: longer than the slow comparisons are apart."""
+LOOK = 0.5
+"""Seconds between two looks at whether all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    seed: int
+    failure: str
+    """The promise that was broken; empty if none was."""
+    recovered: float
+    """Seconds that recovery took."""
+    trace: Trace
+    about: str = ""
+
+
+class World:
+    """Everything there is, in the beginning."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.dice = random.Random(seed)  # noqa: S311 - not a secret
+        # What the product draws for spreading clients out.
+        random.seed(seed)
+        self.timeline = Timeline(self.dice)
+        self.trace = Trace(lambda: self.timeline.now)
+        self.store = MemoryStore(clock=lambda: self.timeline.now)
+        self.network = Network(self.store, self.timeline.loop("world"), self.dice)
+        hosts: dict[MachineID, Host] = {}
+        self.witness = Witness(hosts, self.store, self.network.loop, self.trace)
+        self.hosts = [
+            Host(letter, METADATA[number % len(METADATA)], self.timeline, self.network, self.trace, self.witness)
+            for number, letter in enumerate("abcdef"[: self.dice.randint(1, 6)])
+        ]
+        hosts.update((host.id, host) for host in self.hosts)
+        self.schedulers = [
+            SchedulerNode(number, self.timeline, self.network, self.trace, self.witness)
+            for number in range(1, self.dice.randint(1, 3) + 1)
+        ]
+        self.users = [
+            User(number, self.timeline, self.network, self.trace, self.witness)
+            for number in range(1, self.dice.randint(1, 2) + 1)
+        ]
+        self.load = Load(self.dice, self.hosts)
+        self.faults = Faults(
+            self.dice, self.hosts, self.schedulers, self.users, self.network, self.trace, self.witness.look
+        )
+
+    def run(self) -> Result:
+        """Let it happen."""
+        recovered = 0.0
+        try:
+            for scheduler in self.schedulers:
+                scheduler.start()
+            for user in self.users:
+                user.start()
+            for host in self.hosts:
+                host.boot()
+            self.users[0].ask(self.load.first())
+            self._pass(QUIET)
+            self.faults.plan(TROUBLE)
+            for moment, change in self.load.changes(TROUBLE):
+                self.network.loop.call_later(moment, self.dice.choice(self.users).ask, change)
+            self._pass(TROUBLE)
+            self.trace.note("FAULT", "all of them are over")
+            self.faults.heal()
+            recovered = self._recover()
+            self.trace.note("world", "has recovered in %.1f s", recovered)
+            self._pass(AFTERWARDS)
+            self._check()
+        except AssertionError as error:
+            return Result(self.seed, str(error), recovered, self.trace, getattr(error, "about", ""))
+        finally:
+            self._end()
+        return Result(self.seed, "", recovered, self.trace)
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass; raises what goes wrong in it."""
+        self.timeline.run_until(self.timeline.now + seconds, lambda: self.witness.violation is not None)
+        if self.witness.violation is not None:
+            raise self.witness.violation
+
+    def _recover(self) -> float:
+        began = self.timeline.now
+        while self._wrong():
+            self._pass(LOOK)
+            if self.timeline.now - began > RECOVERY:
+                self._check()
+        return self.timeline.now - began
+
+    def _wrong(self) -> list[str]:
+        busy = ["users are not done"] if not all(user.idle for user in self.users) else []
+        return busy or what_is_wrong(self.store, self.hosts, self.timeline.now)
+
+    def _check(self) -> None:
+        if wrong := self._wrong():
+            words = "; ".join(wrong)
+            self.trace.note("VIOLATION", "%s", words)
+            raise Violation(words, "")
+
+    def _end(self) -> None:
+        """Nobody is left."""
+        for host in self.hosts:
+            host.switch_off()
+        for scheduler in self.schedulers:
+            scheduler.process.kill()
+        for user in self.users:
+            user.process.kill()
+        self.timeline.close()
+
+
+def simulate(seed: int) -> Result:
+    """One run."""
+    return World(seed).run()
