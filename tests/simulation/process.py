@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,7 @@ from fleetpy.registry.lease import LeaseHolder, LeaseStatus, Renewer
 from tests.simulation.network import FAIR, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Sequence
 
     from fleetpy.ids import LeaseID, Revision
     from fleetpy.registry.protocol import Write
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.trace import Trace
 
 R = TypeVar("R")
+Program = Callable[["Line", "Keeper"], Coroutine[None, None, None]]
 
 
 class Keeper(LeaseHolder):
@@ -83,6 +85,8 @@ class Process:
         self._lines: tuple[Line, ...] = ()
         self._main: asyncio.Task[None] | None = None
         self._cut = False
+        self._ending = False
+        self._next: Program | None = None
 
     @property
     def runs(self) -> bool:
@@ -94,8 +98,12 @@ class Process:
         """Whether it runs, undisturbed."""
         return self.runs and not self._loop.frozen and not self._cut and self.weather == FAIR and not self._network.away
 
-    def start(self, program: Callable[[Line, Keeper], Coroutine[None, None, None]]) -> None:
-        """Begin to run the program."""
+    def start(self, program: Program) -> None:
+        """Begin to run the program, unless it runs; once it has ended, if it is about to."""
+        if self.runs:
+            self._next = program if self._ending else None
+            return
+        self._ending, self._next = False, None
         self.incarnation += 1
         self._trace.note(self.name, "starts")
         line, keeper_line = Line(self._network, partial(self._committed, self)), Line(self._network)
@@ -118,6 +126,7 @@ class Process:
         """It is asked to end."""
         if self._main is not None:
             self._trace.note(self.name, "is told to end")
+            self._ending = True
             self._main.cancel()
 
     def pause(self, *, keeper: bool = True) -> None:
@@ -164,7 +173,13 @@ class Process:
         if self._main is main:
             self._trace.note(self.name, "has ended")
             self._main = None
-            self._network.loop.call_soon(self._end)
+            self._network.loop.call_soon(self._clear_up, self._next)
+
+    def _clear_up(self, following: Program | None) -> None:
+        if not self.runs:
+            self._end()
+            if following is not None:
+                self.start(following)
 
     def _end(self) -> None:
         """Nothing of it goes on."""

@@ -49,9 +49,8 @@ class SchedulerNode:
         return f"{self.process.name}/{self.process.incarnation}"
 
     def start(self) -> None:
-        """It starts, unless it runs."""
-        if not self.process.runs:
-            self.process.start(self._serve)
+        """It starts, unless it runs and is not about to end."""
+        self.process.start(self._serve)
 
     async def _serve(self, line: Line, keeper: Keeper) -> None:
         """What `fleetpy_scheduler.main` does."""

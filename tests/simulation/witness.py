@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fleetpy.model.records import PlacementRecord
     from fleetpy.registry.memory import MemoryStore
     from fleetpy.registry.protocol import Write
+    from fleetpy_agent.applied import AppliedRecord
     from tests.simulation.host import Host
     from tests.simulation.process import Process
     from tests.simulation.timeline import VirtualLoop
@@ -64,8 +65,10 @@ class _Copy:
 
     text: str
     started: float
-    asked: PlacementRecord | None
-    """Its placement at that moment."""
+    applied: AppliedRecord
+    """The placement that the agent started it for, which may be over by then."""
+    restarted: str | None
+    """The restart that was asked for by then."""
     excused: bool
     """Whether something else was asked for at some time since then, or before it was started."""
 
@@ -158,7 +161,8 @@ class Witness:
         earlier = self._copies.get(pair)
         if earlier is not None and not earlier.excused:
             self._violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
-        copy = _Copy(text, self._loop.time(), asked, excused=False)
+        applied = host.files.records()[name]
+        copy = _Copy(text, self._loop.time(), applied, asked.restarted if asked else None, excused=False)
         copy.excused = not self._still_asks(copy, asked)
         self._copies[pair] = copy
         if not requirements_of(name, text).is_global:
@@ -191,8 +195,8 @@ class Witness:
             now is not None
             and now.goal is UnitGoal.LAUNCHED
             and now.hash == UnitFile.parse(copy.text).hash
-            and copy.asked is not None
-            and (now.uid, now.epoch, now.restarted) == (copy.asked.uid, copy.asked.epoch, copy.asked.restarted)
+            and (now.uid, now.epoch) == (copy.applied.uid, copy.applied.epoch)
+            and now.restarted == copy.restarted
         )
 
     # What concerns several hosts.
