@@ -37,13 +37,15 @@ _anything = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     "--hosts", type=click.IntRange(min=1), default=DEFAULT_HOSTS, show_default=True, help="How many, at least."
 )
 @click.option("--metadata", multiple=True, metavar="HOST:KEY=VALUE", help="Metadata of a new host; several times.")
+@click.option("--secure-etcd", is_flag=True, help="etcd with TLS, client certificates and users (a new lab's).")
 @click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds, once the images are built.")
 @_output
 @click.pass_obj
-def up(name: str, hosts: int, metadata: tuple[str, ...], timeout: float, output: str) -> None:
+def up(name: str, hosts: int, metadata: tuple[str, ...], timeout: float, output: str, *, secure_etcd: bool) -> None:
     """Bring the lab up, or what is missing, dead or cut off of it."""
     lab = Lab(name)
-    print_hosts(lab.up(hosts, metadata=read_metadata(metadata), timeout=timeout), output)
+    made = lab.up(hosts, metadata=read_metadata(metadata), secure_etcd=secure_etcd, timeout=timeout)
+    print_hosts(made, output)
 
 
 @click.command()

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from docker.models.networks import Network
     from docker.types import EndpointConfig
 
+    from fleetpy_lab.etcd import Etcd
+
 LAB_LABEL = "org.fleetpy.lab"
 HOST_LABEL = "org.fleetpy.lab.host"
 _MACHINE_LABEL = "org.fleetpy.lab.machine-id"
 _ADDRESS_LABEL = "org.fleetpy.lab.address"
 _ETCD_LABEL = "org.fleetpy.lab.etcd"
+_SECURE_LABEL = "org.fleetpy.lab.etcd.secure"
 OUTSIDE = "/srv/fleet-lab"
 """A directory of the machine that runs the lab, as a host sees it: its API listens there too."""
 SOCKET = "fleet.sock"
@@ -57,6 +60,8 @@ class Host:
     image: str
     container: str
     """The container's name."""
+    secure_etcd: bool = False
+    """Whether the lab's etcd asks for certificates and a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class HostPlan:
     metadata: Mapping[str, str]
     outside: Path
     """The directory here that the host sees as `OUTSIDE`."""
+    etcd: Etcd
 
 
 def host_number(name: str) -> int:
@@ -88,6 +94,7 @@ def host_of(container: Container, network: Network | None) -> Host:
         etcd=labels[_ETCD_LABEL] == "member",
         image=str(container.attrs["Config"]["Image"]),
         container=str(container.name),
+        secure_etcd=labels.get(_SECURE_LABEL) == "yes",
     )
 
 
@@ -116,18 +123,19 @@ def create_host(client: docker.DockerClient, lab: str, image: str, plan: HostPla
             _MACHINE_LABEL: machine_id,
             _ADDRESS_LABEL: plan.address,
             _ETCD_LABEL: "member" if plan.name in plan.members else "client",
+            _SECURE_LABEL: "yes" if plan.etcd.secure else "no",
         },
         # `--privileged` would ask for CAP_SYS_RESOURCE, which not every machine has to give.
         cap_add=["SYS_ADMIN", "NET_ADMIN"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         cgroupns="private",
         tmpfs={"/run": "", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 - the host's own
-        environment={"container": "docker", "ETCDCTL_API": "3"},
+        environment={"container": "docker", **plan.etcd.tool()},
         volumes={str(plan.outside): {"bind": OUTSIDE, "mode": "rw"}},
         network=network_name(network),
         networking_config={network_name(network): endpoint(client, plan.name, plan.address)},
     )
-    put_files(container, _configuration(machine_id))
+    put_files(container, {**_configuration(machine_id), **plan.etcd.files()})
     return container
 
 
@@ -170,6 +178,7 @@ def _arguments(lab: str, plan: HostPlan) -> list[str]:
         f"--members={_pairs(plan.members)}",
         f"--metadata={_pairs(plan.metadata)}",
         f"--token={lab}",
+        *plan.etcd.arguments(),
     ]
 
 

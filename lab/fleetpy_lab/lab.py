@@ -15,6 +15,7 @@ from docker.errors import APIError
 from fleetpy_lab import readiness
 from fleetpy_lab.engine import ensure_engine
 from fleetpy_lab.errors import LabError, LabUsageError
+from fleetpy_lab.etcd import Etcd
 from fleetpy_lab.host import SOCKET, Host, HostStatus, put_files
 from fleetpy_lab.hostimage import ensure_host_image
 from fleetpy_lab.inventory import Inventory
@@ -63,23 +64,29 @@ class Lab:
         hosts: int = DEFAULT_HOSTS,
         *,
         metadata: Mapping[str, Mapping[str, str]] | None = None,
+        secure_etcd: bool = False,
         timeout: float = _UP_TIMEOUT,
     ) -> list[Host]:
         """Bring the lab up with at least that many hosts, and wait until they make a cluster.
 
         A lab that is up already gets the hosts that are missing, and those that are dead, paused or cut off come back.
-        `metadata` is by host name, for new hosts; `timeout` counts from when the images are built. What a failed `up`
-        made is removed again.
+        `metadata` is by host name, for new hosts; a lab's etcd is secured (fleetpy_lab.etcd) when it is made, or
+        never. `timeout` counts from when the images are built. What a failed `up` made is removed again.
         """
         names = self._check_names(hosts, metadata or {})
         image = ensure_host_image(self._client, self._progress)
         with locked(f"lab-{self.name}", self._progress):
             present = self.hosts()
+            etcd = _etcd_of(present) if present else Etcd(secure=secure_etcd)
+            if secure_etcd and not etcd.secure:
+                raise LabUsageError(
+                    f"the lab {self.name} has an open etcd; `fleet-lab down` it first to have it secured"
+                )
             missing = [name for name in names if name not in {host.name for host in present}]
             try:
                 if missing:
                     with self._progress.step(f"starting {', '.join(missing)}"):
-                        make_hosts(self._inventory, image, missing, metadata or {})
+                        make_hosts(self._inventory, image, missing, metadata or {}, etcd)
                 self.restore(timeout)
             except BaseException:
                 self._undo(missing, everything=not present)
@@ -124,7 +131,7 @@ class Lab:
         with self._progress.step("waiting for systemd to start every host's services"):
             readiness.wait_for_services(self._inventory, hosts, timeout, self._progress)
         with self._progress.step("waiting for etcd's members to agree"):
-            readiness.wait_for_etcd(self._client, hosts, timeout)
+            readiness.wait_for_etcd(self._client, hosts, _etcd_of(hosts), timeout)
         with self._progress.step(f"waiting for fleet to have all {len(hosts)} machines"):
             readiness.wait_for_machines(self.endpoint(), hosts, timeout)
 
@@ -242,6 +249,10 @@ class Lab:
     def wait_until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
         """Ask again and again until `condition` gives something true; raises `LabError` after `timeout` seconds."""
         wait_until(condition, timeout, what)
+
+
+def _etcd_of(hosts: Sequence[Host]) -> Etcd:
+    return Etcd(secure=any(host.secure_etcd for host in hosts))
 
 
 @contextmanager

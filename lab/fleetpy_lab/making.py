@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
+    from fleetpy_lab.etcd import Etcd
     from fleetpy_lab.inventory import Inventory
 
 _MOST_MEMBERS = 5
@@ -29,7 +30,7 @@ _KEYS = {"/root/.ssh/id_ed25519": "id_ed25519", "/etc/ssh/ssh_known_hosts": "kno
 
 
 def make_hosts(
-    inventory: Inventory, image: str, names: Sequence[str], metadata: Mapping[str, Mapping[str, str]]
+    inventory: Inventory, image: str, names: Sequence[str], metadata: Mapping[str, Mapping[str, str]], etcd: Etcd
 ) -> None:
     """Make the network if it is missing, and start new hosts. Raises `LabError`; what was made so far stays."""
     lab, present = inventory.lab, inventory.hosts()
@@ -48,7 +49,7 @@ def make_hosts(
                 inventory.client,
                 lab,
                 image,
-                HostPlan(name, address, members, metadata.get(name, {}), lab_dir(lab) / name),
+                HostPlan(name, address, members, metadata.get(name, {}), lab_dir(lab) / name, etcd),
                 network,
             )
             for name, address in addresses.items()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from fleetpy_lab.etcd import Etcd
     from fleetpy_lab.host import Host
     from fleetpy_lab.inventory import Inventory
     from fleetpy_lab.progress import Progress
@@ -68,19 +69,31 @@ def _listed(inventory: Inventory, host: Host, *query: str) -> str:
     return ", ".join(dict.fromkeys(names)) or "nothing that systemd knows of"
 
 
-def wait_for_etcd(client: docker.DockerClient, hosts: Sequence[Host], timeout: float) -> None:
-    """Wait until every member of etcd answers reads that the whole cluster agrees on."""
+def wait_for_etcd(client: docker.DockerClient, hosts: Sequence[Host], etcd: Etcd, timeout: float) -> None:
+    """Wait until every member of etcd answers reads that the whole cluster agrees on; see to its users."""
     members = [host for host in hosts if host.etcd]
-    endpoints = ",".join(f"{host.address}:2379" for host in members)
+    everywhere = {"ETCDCTL_ENDPOINTS": ",".join(etcd.client_url(host.address) for host in members)}
 
     def healthy() -> bool:
-        command = ["etcdctl", f"--endpoints={endpoints}", "endpoint", "health"]
-        completed = run_on(client, members[0], command, timeout=timeout)
+        command = ["etcdctl", "endpoint", "health"]
+        completed = run_on(client, members[0], command, timeout=timeout, environment=everywhere)
         if completed.returncode != 0:
             raise CommandFailedError((completed.stderr or completed.stdout).strip(), completed)
         return True
 
     wait_until(healthy, timeout, "etcd's members answer")
+    if etcd.secure:
+        _have_users(client, members[0], etcd, timeout)
+
+
+def _have_users(client: docker.DockerClient, member: Host, etcd: Etcd, timeout: float) -> None:
+    anonymous = {"ETCDCTL_USER": ""}
+    if run_on(client, member, ["etcdctl", "user", "list"], timeout=timeout, environment=anonymous).returncode != 0:
+        return  # Users are asked for already.
+    for command in etcd.users():
+        completed = run_on(client, member, ["etcdctl", *command], timeout=timeout, environment=anonymous)
+        if completed.returncode != 0:
+            raise LabError(f"etcdctl {' '.join(command)} on {member.name}: {completed.stderr.strip()}")
 
 
 def wait_for_machines(endpoint: str, hosts: Sequence[Host], timeout: float) -> None:

@@ -29,9 +29,8 @@ _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
-    "container": "docker",
 }
-"""What a command on a host finds in its environment."""
+"""What a command on a host finds in its environment, beside what the host's container was given."""
 
 
 class CommandFailedError(LabError):
@@ -58,11 +57,13 @@ def run_on(
     Raises `LabError` if it cannot be run (the host is dead or paused) and `CommandFailedError` when the time is up.
     """
     try:
-        state = client.api.inspect_container(host.container)["State"]
+        container = client.api.inspect_container(host.container)
     except APIError as error:
         raise LabError(f"cannot run {command[0]} on {host.name}: {error.explanation or error}") from error
+    state = container["State"]
     if not state["Running"] or state["Paused"]:
         raise LabError(f"cannot run {command[0]} on {host.name}: it is {state['Status']}")
+    own = dict(pair.split("=", 1) for pair in container["Config"]["Env"])
     bounded = ["timeout", f"--kill-after={_GRACE}", f"{timeout:g}", *command]
     began = time.monotonic()
     ended = subprocess.run(
@@ -70,7 +71,7 @@ def run_on(
         check=False,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        env={**_ENVIRONMENT, **(environment or {})},
+        env={**_ENVIRONMENT, **own, **(environment or {})},
     )
     completed = subprocess.CompletedProcess(
         list(command),

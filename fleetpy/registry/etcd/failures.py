@@ -52,6 +52,11 @@ def is_bad_token(reason: str) -> bool:
     return any(words in reason for words in _BAD_TOKEN)
 
 
+def wants_token(reason: str, *, given: bool) -> bool:
+    """Whether another token may help. Without one, etcd takes a user's name from a client certificate that has one."""
+    return is_bad_token(reason) or (not given and "permission denied" in reason)
+
+
 def is_about(error: AioRpcError, code: StatusCode, words: str) -> bool:
     """Whether it is this error."""
     return error.code() is code and words in (error.details() or "")

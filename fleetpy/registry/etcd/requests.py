@@ -11,9 +11,9 @@ from fleetpy.registry.etcd.auth import Tokens
 from fleetpy.registry.etcd.failures import (
     BrokenConnectionError,
     details_of,
-    is_bad_token,
     is_members_fault,
     translated,
+    wants_token,
 )
 from fleetpy.registry.etcd.members import Members
 
@@ -60,7 +60,7 @@ class Requests:
                 meaning = read(error)
                 if meaning is not None:
                     raise meaning from error
-                if renewals and is_bad_token(details_of(error)) and self.tokens.refused(metadata):
+                if renewals and wants_token(details_of(error), given=bool(metadata)) and self.tokens.refused(metadata):
                     renewals -= 1
                     continue
                 if not is_members_fault(error):
