@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ grep -E ' cgroup2? ' /proc/mounts | while read -r _ tree _; do mount -o remount,
 [ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
 exec /sbin/init
 """
-"""Without logind, which does not start in every container."""
+"""What the machine's first process does; the rest is Debian's."""
 SLEEPER = "[Service]\\nExecStart=/bin/sleep infinity\\n"
 PATIENCE = 60.0
 PROVISIONING = 300.0
@@ -58,6 +59,12 @@ class Machine:
         addresses = [f"--address={self.host.address}", f"--members={NAME}={self.host.address}"]
         self.run("sh", "/vagrant/provision.sh", *addresses, *options, timeout=PROVISIONING)
 
+    def until_active(self, unit: str) -> None:
+        def active() -> bool:
+            return run_on(self.client, self.host, ["systemctl", "is-active", unit], timeout=PATIENCE).returncode == 0
+
+        wait_until(active, PATIENCE, f"{unit} is active")
+
     def until_listed(self, *wanted: str) -> None:
         """Wait until list-machines shows one machine, with these columns: its address and its metadata."""
 
@@ -72,36 +79,35 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     kit = tmp_path_factory.mktemp("kit")
     write_kit(kit)
-    client = ensure_engine(Progress())
-    image, name = ensure_base_image(client), f"test-{NAME}-{uuid.uuid4().hex[:8]}"
-    network = create_network(client, name, {})
-    address = address_of(network, 1)
-    container = client.containers.create(
-        image,
-        ["sh", "-c", BOOT],
-        name=name,
-        hostname=NAME,
-        cap_add=["SYS_ADMIN", "NET_ADMIN"],
-        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-        cgroupns="private",
-        tmpfs={"/run": "", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 - the machine's own
-        environment={"container": "docker"},
-        stop_signal="SIGRTMIN+3",
-        volumes={str(kit): {"bind": "/vagrant", "mode": "ro"}},
-        network=network_name(network),
-        networking_config={network_name(network): endpoint(client, NAME, address)},
-    )
-    try:
+    with ExitStack() as stack:
+        client = ensure_engine(Progress())
+        stack.callback(client.close)
+        image, name = ensure_base_image(client), f"test-{NAME}-{uuid.uuid4().hex[:8]}"
+        network = create_network(client, name, {})
+        stack.callback(network.remove)
+        address = address_of(network, 1)
+        container = client.containers.create(
+            image,
+            ["sh", "-c", BOOT],
+            name=name,
+            hostname=NAME,
+            cap_add=["SYS_ADMIN", "NET_ADMIN"],
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            cgroupns="private",
+            tmpfs={"/run": "", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 - the machine's own
+            environment={"container": "docker"},
+            stop_signal="SIGRTMIN+3",
+            volumes={str(kit): {"bind": "/vagrant", "mode": "ro"}},
+            network=network_name(network),
+            networking_config={network_name(network): endpoint(client, NAME, address)},
+        )
+        stack.callback(container.remove, force=True, v=True)
         container.start()
         host = Host(NAME, HostStatus.RUNNING, address, "", etcd=True, image=image, container=name)
         machine = Machine(client, container, host)
         machine.until_booted()
         machine.provision("--metadata=region=eu")
         yield machine
-    finally:
-        container.remove(force=True, v=True)
-        network.remove()
-        client.close()
 
 
 def test_a_plain_machine_becomes_a_host_and_is_one_after_a_reboot(machine: Machine) -> None:
@@ -109,7 +115,8 @@ def test_a_plain_machine_becomes_a_host_and_is_one_after_a_reboot(machine: Machi
     machine.container.restart(timeout=20)
     machine.until_booted()
     machine.until_listed(machine.host.address, "region=eu")
-    assert machine.run("systemctl", "is-system-running").strip() == "running"
+    for unit in ("etcd.service", "fleet-agent.service", "fleet-scheduler.service", "fleet-api.socket", "ssh.service"):
+        machine.until_active(unit)
     assert machine.run("runuser", "-u", "core", "--", "ssh", "-oBatchMode=yes", machine.host.address, "hostname") == (
         f"{NAME}\n"
     )
@@ -117,7 +124,7 @@ def test_a_plain_machine_becomes_a_host_and_is_one_after_a_reboot(machine: Machi
 
 def test_provisioning_again_brings_a_new_configuration_and_leaves_units_alone(machine: Machine) -> None:
     machine.run("sh", "-c", f"cd /root && printf '{SLEEPER}' >sleeper.service && fleetctl start sleeper.service")
-    machine.run("systemctl", "is-active", "sleeper.service")
+    machine.until_active("sleeper.service")
     before = machine.run("systemctl", "show", "--property=MainPID", "sleeper.service")
     machine.provision("--metadata=region=us")
     machine.until_listed(machine.host.address, "region=us")
