@@ -2,16 +2,22 @@
 
 That is taken for a fault of the network or of the registry: to start everything on the few machines that are left would
 do more harm than to wait. Each lost machine gets some time to return, or until an operator says that it will not.
+
+Leases that were lost together do not end in the same moment, so machines that have fallen silent count as well. Nor do
+machines return in the same moment: when so many are back that the rest would not have engaged the brake, the rest get
+one more TTL.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fleetpy.planner.words import vanished_at_once
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from fleetpy.ids import MachineID
     from fleetpy.planner.settings import PlanSettings
     from fleetpy.planner.snapshot import Snapshot
@@ -24,11 +30,15 @@ class Brake:
     held: tuple[MachineID, ...]
     """The lost machines whose units it holds, by id."""
     lost: int
-    """How many machines vanished, those among them that an operator has released."""
+    """How many machines vanished, with those that an operator has released, and those that are about to be lost."""
     total: int
     """How many there were."""
     until: float
     """When it lets go by itself (seconds of the leader's clock)."""
+    certain: bool
+    """Whether machines that are lost were enough to engage it, without those that have only fallen silent."""
+    easing_until: float | None = None
+    """When it lets go of all at once, since most machines have returned."""
 
     @property
     def why(self) -> str:
@@ -45,10 +55,24 @@ def engaged(snapshot: Snapshot, now: float, settings: PlanSettings) -> Brake | N
         for machine in placed_on | snapshot.lost_at.keys()
         if machine not in snapshot.machines and (lost_at := snapshot.lost_at.get(machine, now)) > now - hold
     }
+    released = snapshot.released
     total = len(snapshot.machines) + len(lost)
-    if total < settings.mass_loss_machines or len(lost) <= settings.mass_loss_fraction * total:
-        return None
-    held = tuple(sorted(lost.keys() - snapshot.released))
+    vanished = len(lost) + len(snapshot.silent & snapshot.machines.keys())
+    enough = settings.mass_loss_fraction * total
+    before = snapshot.brake
+    if total < settings.mass_loss_machines or vanished <= enough:
+        return _eased(before, lost.keys() - released, now, settings) if before is not None and before.certain else None
+    held = tuple(sorted(lost.keys() - released))
     if not held:
         return None
-    return Brake(held, len(lost), total, max(lost[machine] for machine in held) + hold)
+    certain = len(lost) > enough or (before is not None and before.certain)
+    return Brake(held, vanished, total, max(lost[machine] for machine in held) + hold, certain)
+
+
+def _eased(before: Brake, lost: AbstractSet[MachineID], now: float, settings: PlanSettings) -> Brake | None:
+    """The brake when it would not be engaged any more but was."""
+    until = before.easing_until if before.easing_until is not None else now + settings.ttl
+    held = tuple(machine for machine in before.held if machine in lost)
+    if not held or until <= now:
+        return None
+    return replace(before, held=held, until=until, easing_until=until)

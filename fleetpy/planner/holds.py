@@ -57,7 +57,8 @@ class Holds:
         if lost_at <= self._led_since:
             holds.append(self._takeover)
         if self.brake is not None and placement.machine in self.brake.held:
-            holds.append(Hold(lost_at + self._settings.mass_loss_hold, self.brake.why))
+            until = min(lost_at + self._settings.mass_loss_hold, self.brake.until)
+            holds.append(Hold(until, self.brake.why))
         if _may_stop_itself(placement, unit):
             holds.append(Hold(lost_at + self._settings.stop_bound, _STOPPING))
         last = max(holds, key=lambda hold: hold.until, default=None)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.planner.brake import Brake
 
 __all__ = ["Machine", "Placement", "Report", "Snapshot", "Unit"]
 
@@ -33,5 +34,9 @@ class Snapshot:
     lost_at: Mapping[MachineID, float] = field(default_factory=dict)
     led_since: float = 0.0
     """When the leader that plans took over, by the same clock."""
+    brake: Brake | None = None
+    """The brake on mass failure as it was in the plan before."""
+    silent: frozenset[MachineID] = frozenset()
+    """Live machines that have missed heartbeats, and whose leases will end soon unless they are heard."""
     released: frozenset[MachineID] = frozenset()
     """Lost machines that an operator has released from the brake on mass failure."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from fleetpy.planner.brake import Brake
     from fleetpy.registry.view import Changes
 
 __all__ = ["Decoded", "Tables"]
@@ -128,7 +129,14 @@ class Tables:
         """The machines that an operator has released from the brake on mass failure."""
         return frozenset(self.release.record.machines) if self.release is not None else frozenset()
 
-    def snapshot(self, *, lost_at: Mapping[MachineID, float] | None = None, led_since: float = 0.0) -> Snapshot:
+    def snapshot(
+        self,
+        *,
+        lost_at: Mapping[MachineID, float] | None = None,
+        led_since: float = 0.0,
+        brake: Brake | None = None,
+        silent: frozenset[MachineID] = frozenset(),
+    ) -> Snapshot:
         """A frozen picture for the planner."""
         placements, reports = self.placements.copy(), self._reports.copy()
         for name in self._left_out:
@@ -144,6 +152,8 @@ class Tables:
             reports=reports,
             lost_at=dict(lost_at or {}),
             led_since=led_since,
+            brake=brake,
+            silent=silent,
             released=self.released,
         )
 

@@ -14,7 +14,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 
 from fleetpy.errors import InvalidUnitFileError, InvalidUnitNameError
-from fleetpy.ids import Epoch, MachineID, Revision, UnitHash, UnitName, UnitUID
+from fleetpy.ids import NO_LEASE, Epoch, LeaseID, MachineID, Revision, UnitHash, UnitName, UnitUID
 from fleetpy.model.cluster import Placement, Report
 from fleetpy.model.records import (
     BrakeRecord,
@@ -90,6 +90,8 @@ class StoredMachine:
     id: MachineID
     mod_revision: Revision
     record: MachineRecord | None
+    lease: LeaseID = NO_LEASE
+    """What holds the key; no agent's key is without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +228,10 @@ def _unit_file(rest: str, entry: Entry) -> Decoded:
 def _machine(rest: str, entry: Entry) -> Decoded:
     machine = MachineID(intern(rest))
     try:
-        return StoredMachine(machine, entry.mod_revision, MachineRecord.decode(entry.value))
+        record = MachineRecord.decode(entry.value)
     except ValueError:
-        return StoredMachine(machine, entry.mod_revision, None)
+        record = None
+    return StoredMachine(machine, entry.mod_revision, record, entry.lease)
 
 
 def _settings(rest: str, entry: Entry) -> Decoded:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fleetpy.ids import LeaseID, Revision
-    from fleetpy.registry.protocol import Entry, EventBatch, Guard, Page, Write
+    from fleetpy.registry.protocol import Entry, EventBatch, Guard, LeaseTime, Page, Write
 
 __all__ = ["MemoryRegistry", "MemoryStore", "MemoryWatch"]
 
@@ -127,6 +127,11 @@ class MemoryRegistry(Registry):
         """See `Registry.renew_lease`."""
         await self._travel()
         return self._store.renew(lease)
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        """See `Registry.lease_time`."""
+        await self._travel()
+        return self._store.time_of(lease)
 
     async def revoke_lease(self, lease: LeaseID) -> None:
         """See `Registry.revoke_lease`."""

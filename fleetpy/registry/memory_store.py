@@ -31,6 +31,7 @@ from fleetpy.registry.protocol import (
     FutureRevisionError,
     GuardFailedError,
     LeaseGoneError,
+    LeaseTime,
     Page,
     Put,
 )
@@ -165,6 +166,12 @@ class MemoryStore:
         held = self._leases[lease]
         held.deadline = self._clock() + held.ttl
         return held.ttl
+
+    @_atomic
+    def time_of(self, lease: LeaseID) -> LeaseTime | None:
+        """How much time a lease has; None if it is gone."""
+        held = self._leases.get(lease)
+        return LeaseTime(max(0.0, held.deadline - self._clock()), held.ttl) if held is not None else None
 
     @_atomic
     def revoke(self, lease: LeaseID) -> None:

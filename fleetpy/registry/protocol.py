@@ -91,6 +91,14 @@ class Delete:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseTime:
+    """How much time a lease has: seconds `left`, rounded down to whole ones in etcd, of those `granted`."""
+
+    left: float
+    granted: float
+
+
 Guard = Absent | Present | CreatedAt | UnchangedSince
 Write = Put | Delete
 
@@ -226,6 +234,10 @@ class Registry(Protocol):
 
     async def renew_lease(self, lease: LeaseID) -> float:
         """Renew, and return the seconds that the lease has now; raises `LeaseGoneError`."""
+        ...
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        """How long the lease lasts unless it is renewed; None if it is gone."""
         ...
 
     async def revoke_lease(self, lease: LeaseID) -> None:

@@ -22,6 +22,7 @@ from fleetpy_scheduler.braking import forgetting, telling
 from fleetpy_scheduler.collecting import collection
 from fleetpy_scheduler.fence import DeposedError
 from fleetpy_scheduler.losses import Losses
+from fleetpy_scheduler.silence import LOOK_AGAIN, Silences
 from fleetpy_scheduler.writer import transactions
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import UnitName
     from fleetpy.planner.actions import Action
+    from fleetpy.planner.brake import Brake
     from fleetpy.planner.plan import Plan, PlanSettings
     from fleetpy.registry.cluster import Decoded, Tables
     from fleetpy.registry.keys import Keys
@@ -84,9 +86,10 @@ class PlanningLoop:
         self._say = say
         self._led_since: float | None = None
         self._losses = Losses(settings.mass_loss_hold)
+        self._silences = Silences(registry, settings)
         self._pending: dict[UnitName, str] = {}
         self._said = ""
-        self._braked = ""
+        self._brake: Brake | None = None
         self._woken = asyncio.Event()
         self._unsettled = False
         """A write's answer never came: nothing is planned before the fence was renewed."""
@@ -125,7 +128,8 @@ class PlanningLoop:
         if self._led_since is None:
             self._led_since = now
         lost_at = self._losses.update(self._tables.placed_machines(), self._tables.machines, now)
-        snapshot = self._tables.snapshot(lost_at=lost_at, led_since=self._led_since)
+        silent = await self._silences.update(lost_at, self._tables.machines, now)
+        snapshot = self._tables.snapshot(lost_at=lost_at, led_since=self._led_since, brake=self._brake, silent=silent)
         planned = plan(snapshot, now, self._settings)
         complete = await self._write_all(
             chain(
@@ -135,7 +139,8 @@ class PlanningLoop:
             )
         )
         self._tell(planned)
-        wake_at = min(now + self._interval, planned.wake_at if planned.wake_at is not None else float("inf"))
+        interval = LOOK_AGAIN if silent else self._interval
+        wake_at = min(now + interval, planned.wake_at if planned.wake_at is not None else float("inf"))
         return Turn(planned.actions, len(planned.pending), wake_at, complete)
 
     async def collect(self) -> None:
@@ -177,12 +182,14 @@ class PlanningLoop:
             self._say(status)
             self._said = status
         self._pending = dict(planned.pending)
-        if (braked := planned.brake.why if planned.brake is not None else "") != self._braked:
-            if planned.brake is not None:
-                _log.warning("The brake on mass failure is on: %s. `fleetctl brake` shows and releases it", braked)
-            else:
-                _log.warning("The brake on mass failure is off")
-            self._braked = braked
+        self._tell_brake(planned.brake)
+
+    def _tell_brake(self, brake: Brake | None) -> None:
+        before, self._brake = self._brake, brake
+        if brake is None and before is not None:
+            _log.warning("The brake on mass failure is off")
+        elif brake is not None and (before is None or brake.why != before.why):
+            _log.warning("The brake on mass failure is on: %s. `fleetctl brake` shows and releases it", brake.why)
 
     def _wake(self, changes: Changes[Decoded]) -> None:
         if self._tables.matters_to_planning(changes):

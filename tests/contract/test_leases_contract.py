@@ -116,3 +116,14 @@ async def test_many_leases_are_renewed_at_once(registry: Registry) -> None:
     assert len(set(leases)) == 30
     assert set(await asyncio.gather(*(registry.renew_lease(lease) for lease in leases))) == {10}
     await asyncio.gather(*(registry.revoke_lease(lease) for lease in leases))
+
+
+async def test_a_lease_tells_how_much_time_it_has(registry: Registry, prefix: str) -> None:
+    lease = await registry.grant_lease(30)
+    written = await registry.commit([Put(f"{prefix}a", b"", lease)])
+    time = await registry.lease_time(lease)
+    assert time is not None
+    assert (25 <= time.left <= 30, time.granted) == (True, 30)
+    await registry.revoke_lease(lease)
+    await until_removed(registry, f"{prefix}a", written)
+    assert await registry.lease_time(lease) is None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from fleetpy.ids import LeaseID, Revision
-    from fleetpy.registry.protocol import Entry, EventBatch, Guard, Page, Write
+    from fleetpy.registry.protocol import Entry, EventBatch, Guard, LeaseTime, Page, Write
 
 R = TypeVar("R")
 
@@ -87,6 +87,9 @@ class FaultyRegistry(Registry):
 
     async def renew_lease(self, lease: LeaseID) -> float:
         return await self._request(lambda: self._inner.renew_lease(lease))
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        return await self._request(lambda: self._inner.lease_time(lease))
 
     async def revoke_lease(self, lease: LeaseID) -> None:
         return await self._request(lambda: self._inner.revoke_lease(lease))

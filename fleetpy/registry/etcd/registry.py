@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fleetpy.ids import LeaseID, Revision
     from fleetpy.registry.etcd.channel import Channel
     from fleetpy.registry.etcd.settings import EtcdSettings
-    from fleetpy.registry.protocol import Entry, Guard, Page, Write
+    from fleetpy.registry.protocol import Entry, Guard, LeaseTime, Page, Write
 
 
 def connect(settings: EtcdSettings) -> EtcdRegistry:
@@ -81,6 +81,10 @@ class EtcdRegistry(Registry):
     async def renew_lease(self, lease: LeaseID) -> float:
         """See `Registry.renew_lease`."""
         return await renewal.renew(self._requests, lease)
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        """See `Registry.lease_time`."""
+        return await renewal.time_of(self._requests, lease)
 
     async def revoke_lease(self, lease: LeaseID) -> None:
         """See `Registry.revoke_lease`."""

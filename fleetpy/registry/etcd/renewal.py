@@ -1,4 +1,4 @@
-"""Leases of etcd: granting, renewing (a stream in etcd, used for one question and one answer), revoking."""
+"""Leases of etcd: granting, renewing (a stream in etcd, used for one question and one answer), looking, revoking."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from aetcd.rpc import LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseRevokeRequest
+from aetcd.rpc import (
+    LeaseGrantRequest,
+    LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse,
+    LeaseRevokeRequest,
+    LeaseTimeToLiveRequest,
+)
 from grpc import StatusCode
 
 from fleetpy.ids import LeaseID
 from fleetpy.registry.etcd.failures import BrokenConnectionError, is_about
 from fleetpy.registry.etcd.requests import unary
-from fleetpy.registry.protocol import LeaseGoneError
+from fleetpy.registry.protocol import LeaseGoneError, LeaseTime
 
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
@@ -60,6 +66,17 @@ async def renew(requests: Requests, lease: LeaseID) -> float:
     if answer.TTL <= 0:
         raise LeaseGoneError(lease)
     return float(answer.TTL)
+
+
+async def time_of(requests: Requests, lease: LeaseID) -> LeaseTime | None:
+    """How much time a lease has; None if it is gone."""
+    request = LeaseTimeToLiveRequest(ID=lease)
+    send = unary(lambda channel: channel.lease.LeaseTimeToLive, request)
+    with contextlib.suppress(LeaseGoneError):
+        answer = await requests.send(send, repeatable=True, read=lambda error: _read_gone(error, lease))
+        if answer.TTL >= 0:
+            return LeaseTime(float(answer.TTL), float(answer.grantedTTL))
+    return None
 
 
 async def revoke(requests: Requests, lease: LeaseID) -> None:

@@ -16,6 +16,8 @@ from fleetpy.unit.requirements import Requirements
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fleetpy.planner.brake import Brake
+
 NOW = 1000.0
 """Long after the leader took over."""
 TEXT = UnitHash("text-1")
@@ -45,6 +47,8 @@ class Cluster:
     reports: dict[tuple[MachineID, UnitName], Report] = field(default_factory=dict)
     lost_at: dict[MachineID, float] = field(default_factory=dict)
     led_since: float = 0.0
+    brake: Brake | None = None
+    silent: frozenset[MachineID] = frozenset()
     released: frozenset[MachineID] = frozenset()
     revision: int = 100
 
@@ -110,6 +114,8 @@ class Cluster:
             dict(self.reports),
             dict(self.lost_at),
             self.led_since,
+            self.brake,
+            self.silent,
             self.released,
         )
 

@@ -254,7 +254,7 @@ def test_machines_that_have_nothing_placed_on_them_count_among_the_vanished() ->
 
 def test_the_brake_says_whom_it_holds_and_until_when() -> None:
     planned = vanished(live=2, gone=3).plan(mass_loss_hold=60.0)
-    assert planned.brake == Brake(held=(M("m0"), M("m1"), M("m2")), lost=3, total=5, until=NOW - 1 + 60.0)
+    assert planned.brake == Brake(held=(M("m0"), M("m1"), M("m2")), lost=3, total=5, until=NOW - 1 + 60.0, certain=True)
     assert vanished(live=3, gone=2).plan(mass_loss_hold=60.0).brake is None
 
 
@@ -286,3 +286,40 @@ def test_planning_is_due_when_the_brake_ends_although_it_holds_no_unit() -> None
     for machine in ("m1", "m2", "m3"):
         cluster.lose(machine, at=NOW)
     assert cluster.plan(mass_loss_hold=60.0).wake_at == NOW + 60.0
+
+
+def test_machines_that_have_fallen_silent_count_among_the_vanished() -> None:
+    cluster = vanished(live=4, gone=1)
+    assert len(cluster.plan(mass_loss_hold=60.0).actions) == 2
+    cluster.silent = frozenset([M("m2"), M("m3")])
+    planned = cluster.plan(mass_loss_hold=60.0)
+    assert planned.actions == ()
+    assert planned.brake == Brake(held=(M("m0"),), lost=3, total=5, until=NOW - 1 + 60.0, certain=False)
+
+
+def test_machines_that_were_only_silent_let_the_brake_go_at_once() -> None:
+    cluster = vanished(live=4, gone=1)
+    cluster.silent = frozenset([M("m2"), M("m3")])
+    cluster.brake = cluster.plan(mass_loss_hold=60.0).brake
+    cluster.silent = frozenset()
+    assert len(cluster.plan(mass_loss_hold=60.0).actions) == 2
+
+
+def test_without_a_lost_machine_silent_ones_do_no_harm() -> None:
+    cluster = vanished(live=5, gone=0)
+    cluster.silent = frozenset(cluster.machines)
+    assert cluster.plan().brake is None
+
+
+def test_when_most_have_returned_the_rest_get_one_more_ttl() -> None:
+    cluster = vanished(live=2, gone=3)
+    cluster.brake = cluster.plan(ttl=10.0, mass_loss_hold=60.0).brake
+    cluster.join(make_machine("m0"))
+    planned = cluster.plan(ttl=10.0, mass_loss_hold=60.0)
+    assert planned.actions == ()
+    assert planned.brake == Brake((M("m1"), M("m2")), 3, 5, NOW + 10, certain=True, easing_until=NOW + 10)
+    assert planned.wake_at == NOW + 10
+    cluster.brake = planned.brake
+    assert cluster.plan(now=NOW + 9, ttl=10.0, mass_loss_hold=60.0).brake == planned.brake
+    planned = cluster.plan(now=NOW + 10, ttl=10.0, mass_loss_hold=60.0)
+    assert ({action.name for action in planned.actions}, planned.brake) == ({"web@1.service", "web@2.service"}, None)

@@ -35,7 +35,7 @@ from fleetpy_scheduler.planning import PlanningLoop
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fleetpy.registry.protocol import Entry, Guard, Write
+    from fleetpy.registry.protocol import Entry, Guard, LeaseTime, Write
 
 KEYS = Keys()
 M1, M2 = MachineID("1" * 32), MachineID("2" * 32)
@@ -49,6 +49,7 @@ class LossyRegistry(MemoryRegistry):
 
     loses_next = False
     commits = 0
+    asked = 0
 
     async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
         self.commits += 1
@@ -57,6 +58,10 @@ class LossyRegistry(MemoryRegistry):
             self.loses_next = False
             raise UnavailableError("no answer")
         return revision
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        self.asked += 1
+        return await super().lease_time(lease)
 
 
 @dataclass
@@ -78,6 +83,17 @@ class Term:
         for machine in machines:
             record = MachineRecord(id=machine, session=SessionID("s"), hostname="h", public_ip="192.0.2.1", version="1")
             await self.put(KEYS.machine(machine), record, await self.client.grant_lease(ttl))
+
+    async def until_machines(self, count: int) -> None:
+        there = asyncio.Event()
+
+        def look(_: object) -> None:
+            if len(self.tables.machines) == count:
+                there.set()
+
+        look(None)
+        self.view.subscribe(look)
+        await there.wait()
 
     async def want(self, name: str, text: str = "[Service]\nExecStart=/bin/true\n", goal: str = "launched") -> None:
         file = UnitFile.parse(text)
@@ -353,3 +369,58 @@ async def test_released_machines_lose_their_units_and_are_released_only_as_long_
         assert term.tables.released == frozenset()
         assert await term.client.get(KEYS.brake_release) is None
         assert await brake(term) is None
+
+
+@pytest.mark.looptime
+async def test_of_machines_that_vanish_together_not_even_the_first_loses_its_units() -> None:
+    async with leading() as term:
+        for machine in ids(1, 3):
+            await term.join(machine)
+            await asyncio.sleep(0.5)
+        await term.join(*ids(4, 2), ttl=1000)
+        for number in range(5):
+            await term.want(f"web@{number}.service")
+        await term.loop.turn()
+        before = await term.placements()
+        for gone in (1, 2, 3):
+            await term.until_machines(5 - gone)
+            turn = await term.loop.turn()
+            assert turn.written == ()
+        assert await term.placements() == before
+        told = await brake(term)
+        assert told is not None
+        assert told.machines == ids(1, 3)
+
+
+@pytest.mark.looptime
+async def test_machines_that_were_silent_and_are_heard_again_let_the_brake_go() -> None:
+    async with leading() as term:
+        await term.join(*ids(1, 1))
+        leases = [await term.client.grant_lease(12) for _ in range(2)]
+        for machine, lease in zip(ids(2, 2), leases, strict=True):
+            record = MachineRecord(id=machine, session=SessionID("s"), hostname="h", public_ip="192.0.2.1", version="1")
+            await term.put(KEYS.machine(machine), record, lease)
+        await term.join(*ids(4, 2), ttl=1000)
+        for number in range(5):
+            await term.want(f"web@{number}.service")
+        await term.loop.turn()
+        await term.until_machines(4)
+        turn = await term.loop.turn()
+        now = asyncio.get_running_loop().time()
+        assert (turn.written, now < turn.wake_at <= now + 1) == ((), True)
+        for lease in leases:
+            await term.client.renew_lease(lease)
+        assert len((await term.loop.turn()).written) == 2
+        assert await brake(term) is None
+
+
+@pytest.mark.looptime
+async def test_in_a_small_cluster_no_lease_is_asked_for() -> None:
+    async with leading() as term:
+        await term.join(M1, M2)
+        await term.want("hello.service")
+        await term.loop.turn()
+        await lose(term, [M1])
+        await asyncio.sleep(9.5)
+        assert len((await term.loop.turn()).written) == 2
+        assert term.registry.asked == 0
