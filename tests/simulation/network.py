@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import LeaseID, Revision
     from fleetpy.registry.memory import MemoryStore
-    from fleetpy.registry.protocol import Entry, Guard, Page, Write
+    from fleetpy.registry.protocol import Entry, Guard, LeaseTime, Page, Write
     from tests.simulation.timeline import VirtualLoop
 
 R = TypeVar("R")
@@ -148,6 +148,9 @@ class Line(Registry):
 
     async def renew_lease(self, lease: LeaseID) -> float:
         return await self._request(lambda store: store.renew(lease))
+
+    async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
+        return await self._request(lambda store: store.time_of(lease))
 
     async def revoke_lease(self, lease: LeaseID) -> None:
         await self._request(lambda store: store.revoke(lease))
