@@ -9,6 +9,7 @@ import click
 from fleetpy.errors import UserError
 from fleetpy_cli.cluster import connect
 from fleetpy_cli.machines import Runner, find_machine
+from fleetpy_cli.numbers import Whole
 from fleetpy_cli.options import FleetCommand, complete_machines_and_units, complete_units, ssh_port_option
 from fleetpy_cli.targets import unit_name
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 @click.command(cls=FleetCommand, examples=("fleetctl journal hello.service", "fleetctl journal -f --lines 100 hello"))
 @click.argument("name", metavar="UNIT", shell_complete=complete_units)
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is added.")
-@click.option("--lines", type=int, default=10, metavar="N", help="How many of the last lines to show. Default: 10.")
+@click.option(
+    "-n", "--lines", type=Whole(0), default=10, metavar="N", help="How many of the last lines to show. Default: 10."
+)
 @click.option(
     "--output",
     "form",

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fleetpy.errors import UserError
 from fleetpy.schemas.fleetpy_v1 import MachineUnitState, UnitStatus
 from fleetpy.unit.file import UnitFile, UnitOption
-from fleetpy.unit.name import parse_unit_name
-from fleetpy.unit.requirements import read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fleetpy.schemas.v1 import UnitEntity, UnitStateEntity
 
+_TRUE = frozenset({"true", "yes", "1", "on", "t"})
+
 
 def compose_status(unit: UnitEntity, states: Sequence[UnitStateEntity]) -> UnitStatus:
     """The unit's status; its goal on each machine is taken for its current state, since nothing else is said."""
     file = UnitFile(tuple(UnitOption(option.section, option.name, option.value) for option in unit.options))
     is_nowhere = unit.desiredState != "inactive" and not unit.machineID and not states
-    is_global = _is_global(unit.name, file)
+    is_global = _is_global(file)
     return UnitStatus(
         name=unit.name,
         uid=0,
@@ -30,7 +29,7 @@ def compose_status(unit: UnitEntity, states: Sequence[UnitStateEntity]) -> UnitS
         isGlobal=is_global,
         machineID=unit.machineID,
         description=file.description,
-        pending="it is on no machine yet" if is_nowhere and not is_global else "",
+        pending="not on a machine yet" if is_nowhere and not is_global else "",
         states=[
             MachineUnitState(
                 machineID=state.machineID,
@@ -45,9 +44,7 @@ def compose_status(unit: UnitEntity, states: Sequence[UnitStateEntity]) -> UnitS
     )
 
 
-def _is_global(name: str, file: UnitFile) -> bool:
-    """Whether it runs everywhere. An original fleetd may hold units that fleetpy would refuse: those do not."""
-    try:
-        return read_requirements(parse_unit_name(name), file).is_global
-    except UserError:
-        return False
+def _is_global(file: UnitFile) -> bool:
+    """Whether it runs everywhere, by the original's rule: it holds units that fleetpy would refuse."""
+    said = [option.value for option in file.options if (option.section, option.name) == ("X-Fleet", "Global")]
+    return bool(said) and said[-1].lower() in _TRUE

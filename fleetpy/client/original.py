@@ -117,12 +117,24 @@ class OriginalApi:
         token = ""
         for _ in range(MOST_PAGES):
             asked = {**filters, "nextPageToken": token} if token else filters
-            page = self._connection.get(kind, f"{BASE}/{resource}", asked)
+            page = self._page(kind, resource, asked)
             yield page
             token = page.nextPageToken
             if not token:
                 return
         raise UnreadableAnswerError(f"the list of {resource} does not end after {MOST_PAGES} pages")
+
+    def _page(self, kind: type[Page], resource: str, asked: Mapping[str, str]) -> Page:
+        """One page; every fleet API has these lists, so what has none is something else, often an etcd."""
+        try:
+            return self._connection.get(kind, f"{BASE}/{resource}", asked)
+        except ApiRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            place = self._connection.endpoint.text
+            raise UnreadableAnswerError(
+                f"the server at {place} is no fleet API: {error}; fleetctl speaks to fleet-api, not to etcd"
+            ) from error
 
 
 class PolledEvents:

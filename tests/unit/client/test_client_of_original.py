@@ -69,13 +69,13 @@ def test_a_global_unit_is_known_by_its_options(client: FleetClient, fleetd: Fake
 
 def test_a_unit_that_fleetpy_would_refuse_is_shown_all_the_same(client: FleetClient, fleetd: FakeFleetd) -> None:
     fleetd.add("odd.service", "[X-Fleet]\nNoSuchOption=1\nGlobal=true\n", "launched")
-    assert [(unit.name, unit.isGlobal) for unit in client.units().units] == [("odd.service", False)]
+    assert [(unit.name, unit.isGlobal) for unit in client.units().units] == [("odd.service", True)]
 
 
 def test_a_unit_that_is_nowhere_is_pending(client: FleetClient, fleetd: FakeFleetd) -> None:
     fleetd.unplaceable.add("hello.service")
     fleetd.add("hello.service", HELLO, "launched", machine="")
-    assert [unit.pending for unit in client.units().units] == ["it is on no machine yet"]
+    assert [unit.pending for unit in client.units().units] == ["not on a machine yet"]
 
 
 def test_lists_are_read_to_their_last_page(client: FleetClient, fleetd: FakeFleetd) -> None:
@@ -121,6 +121,21 @@ def test_each_change_is_carried_out_or_refused_by_itself(client: FleetClient, fl
         ChangeResult("old.service", "unchanged"),
     ]
     assert fleetd.units["new.service"].desired == "launched"
+
+
+def test_an_original_s_refusals_are_told_in_its_words(client: FleetClient, fleetd: FakeFleetd) -> None:
+    fleetd.add("web@.service", HELLO)
+    assert client.changes([Change("web@.service", desiredState="loaded")]).results == [
+        ChangeResult("web@.service", "refused", 400, 'cannot activate template "web@.service"')
+    ]
+
+
+def test_what_a_machine_says_of_a_unit_outlives_it(client: FleetClient, fleetd: FakeFleetd) -> None:
+    fleetd.settles_after = 2
+    fleetd.add("hello.service", HELLO, "launched")
+    client.changes([Change("hello.service", action="destroy")])
+    assert [state.systemdActiveState for state in client.states()] == ["active"]
+    assert (client.units().units, client.states()) == ([], [])
 
 
 def test_names_are_escaped_in_urls(client: FleetClient, fleetd: FakeFleetd) -> None:

@@ -128,6 +128,15 @@ def test_an_answer_that_is_not_an_api_s_is_shown_in_part(tmp_path: Path) -> None
     assert len(str(raised.value)) < 200
 
 
+def test_a_server_that_is_no_fleet_api_is_told_so(tmp_path: Path) -> None:
+    answer = response("404 Not Found\r\nConnection: close", b"404 page not found")  # as etcd answers
+    with (
+        answering(tmp_path / "fleet.sock", answer) as endpoint,
+        pytest.raises(UnreadableAnswerError, match="is no fleet API: 404 page not found; fleetctl speaks to fleet-api"),
+    ):
+        ask(endpoint)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error", "message"),
     [
