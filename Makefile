@@ -12,7 +12,7 @@ VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagra
   VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
 
-.PHONY: help setup demo check vagrant-program test test-fast simulate bench kit docs clean
+.PHONY: help setup demo check vagrant-program test test-fast simulate chaos bench kit docs clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-fast: setup  ## the tests that need nothing but Python
 
 simulate: setup  ## the cluster in virtual time, with faults: SEEDS=1000 of them, or SEED=n with all that happens in it
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS))) $(if $(FIRST),--first $(FIRST))
+
+chaos: setup  ## random faults on real hosts, and proof that no promise was broken (MINUTES=10, SEED=…)
+	@$(AS_ROOT) $(BIN)/fleet-lab chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench: setup  ## measure (benchmarks/README.md)
 	@$(AS_ROOT) $(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.demo import run_demo
 from fleetpy_lab.engine import connect, ensure_engine, stop_engine
 from fleetpy_lab.errors import LabError, LabUsageError
@@ -171,6 +173,27 @@ def demo(name: str, *, keep: bool) -> None:
     run_demo(Lab(name), keep=keep)
 
 
+@click.command()
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
+@click.option("--seed", type=int, help="Which faults, and when: the same seed tries the same. By default a random one.")
+@click.option("--kind", "kinds", multiple=True, metavar="FAULT", help="Only this kind of fault; several times.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where report, stamps and journals are put: build/chaos/seed-SEED unless said otherwise.",
+)
+def chaos(minutes: float, seed: int | None, kinds: tuple[str, ...], folder: Path | None) -> None:
+    """Break a lab of five hosts at random, and prove from what units wrote down that no promise was broken.
+
+    Ends with 1 if one was. The lab is one of its own, whatever --name says, and is removed at the end.
+    """
+    from fleetpy_lab.chaos.run import run_chaos  # noqa: PLC0415 - gRPC takes as long to load as all of the rest
+
+    seed = secrets.randbelow(10_000) if seed is None else seed
+    if not run_chaos(minutes, seed, folder or Path("build/chaos") / f"seed-{seed}", click.echo, read_kinds(kinds)):
+        raise click.exceptions.Exit(1)
+
+
 def _deed(name: str, done: str, action: Callable[[Lab, str], None], words: str) -> click.Command:
     @click.command(name, help=words)
     @_output
@@ -209,6 +232,14 @@ def read_metadata(given: tuple[str, ...]) -> dict[str, dict[str, str]]:
     return metadata
 
 
+def read_kinds(given: tuple[str, ...]) -> tuple[FaultKind, ...]:
+    """Kinds of faults by their names, all of them if none is named; raises `LabUsageError`."""
+    try:
+        return tuple(FaultKind(name) for name in given) or tuple(FaultKind)
+    except ValueError as error:
+        raise LabUsageError(f"{error}; there are: {', '.join(FaultKind)}") from error
+
+
 COMMANDS = (
     up,
     down,
@@ -226,5 +257,6 @@ COMMANDS = (
     images,
     kit,
     demo,
+    chaos,
 )
 """Every command of `fleet-lab`."""

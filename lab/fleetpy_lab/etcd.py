@@ -15,6 +15,8 @@ _ROOT = "root:fleet-lab"
 _USER = "fleet:fleet-lab"
 _PREFIX = "/fleetpy/v1/"
 _TOKEN_SECONDS = 10
+MOST_MEMBERS = 5
+"""A larger etcd cluster is slower and no safer (etcd's FAQ)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Etcd:
     """How the etcd of a lab is set up."""
 
     secure: bool = False
+    members: int = MOST_MEMBERS
+    """How many hosts of a new lab have one, at most."""
 
     def client_url(self, address: str) -> str:
         """Where the member at that address takes clients."""

@@ -15,7 +15,7 @@ from docker.errors import APIError
 from fleetpy_lab import readiness
 from fleetpy_lab.engine import ensure_engine
 from fleetpy_lab.errors import LabError, LabUsageError
-from fleetpy_lab.etcd import Etcd
+from fleetpy_lab.etcd import MOST_MEMBERS, Etcd
 from fleetpy_lab.host import SOCKET, Host, HostStatus, put_files
 from fleetpy_lab.hostimage import ensure_host_image
 from fleetpy_lab.inventory import Inventory
@@ -65,19 +65,20 @@ class Lab:
         *,
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         secure_etcd: bool = False,
+        etcd_members: int = MOST_MEMBERS,
         timeout: float = _UP_TIMEOUT,
     ) -> list[Host]:
         """Bring the lab up with at least that many hosts, and wait until they make a cluster.
 
         A lab that is up already gets the hosts that are missing, and those that are dead, paused or cut off come back.
         `metadata` is by host name, for new hosts; a lab's etcd is secured (fleetpy_lab.etcd) when it is made, or
-        never. `timeout` counts from when the images are built. What a failed `up` made is removed again.
+        never, and the first `etcd_members` hosts of a new lab are its members. `timeout` counts from when the images are built. What a failed `up` made is removed again.
         """
         names = self._check_names(hosts, metadata or {})
         image = ensure_host_image(self._client, self._progress)
         with locked(f"lab-{self.name}", self._progress):
             present = self.hosts()
-            etcd = _etcd_of(present) if present else Etcd(secure=secure_etcd)
+            etcd = _etcd_of(present) if present else Etcd(secure=secure_etcd, members=etcd_members)
             if secure_etcd and not etcd.secure:
                 raise LabUsageError(
                     f"the lab {self.name} has an open etcd; `fleet-lab down` it first to have it secured"

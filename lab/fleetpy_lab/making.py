@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from fleetpy_lab.etcd import Etcd
     from fleetpy_lab.inventory import Inventory
 
-_MOST_MEMBERS = 5
-"""A larger etcd cluster is slower and no safer (etcd's FAQ)."""
 _KEYS = {"/root/.ssh/id_ed25519": "id_ed25519", "/etc/ssh/ssh_known_hosts": "known_hosts"}
 """What hosts have to get into each other, and its names in the lab's directory."""
 
@@ -42,7 +40,7 @@ def make_hosts(
     addresses = {name: address_of(network, host_number(name)) for name in names}
     members = {host.name: host.address for host in present if host.etcd}
     # An etcd cluster keeps the members that it was born with; hosts that come later are clients of it.
-    members = members or dict(list(addresses.items())[:_MOST_MEMBERS])
+    members = members or dict(list(addresses.items())[: etcd.members])
     try:
         made = [
             create_host(

@@ -1,0 +1,69 @@
+"""How many copies of a unit ran at once."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+from fleetpy_lab.chaos.faults import FaultKind
+from fleetpy_lab.chaos.spans import Span, without
+from fleetpy_lab.chaos.violation import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fleetpy_lab.chaos.history import History, Run, Strike
+    from fleetpy_lab.chaos.promises import Promises
+
+
+def never_twice(history: History, promises: Promises) -> Iterator[Violation]:
+    """A unit with `OnPartition=stop` never runs twice, but for `thaw` seconds after a frozen host was thawed."""
+    for unit in history.units.values():
+        if not unit.stops or unit.is_global:
+            continue
+        for first, second in combinations(history.runs_of(unit.name), 2):
+            frozen = [
+                Span(strike.began, history.late_until(strike.ended, promises.thaw))
+                for run in (first, second)
+                for strike in history.strikes
+                if strike.host == run.host and strike.fault.kind is FaultKind.HOST_PAUSED
+            ]
+            for both in without([_both(history, first, second)], frozen):
+                words = f"ran on {first.host} and on {second.host} at once for {both.seconds:.2f} s"
+                yield Violation("never twice", unit.name, both.began, words)
+
+
+def stale_copies_go(history: History, promises: Promises) -> Iterator[Violation]:
+    """A unit runs twice only while the machine of the older copy is lost, and until it has noticed that it is back."""
+    for unit in history.units.values():
+        if unit.stops or unit.is_global:
+            continue
+        for first, second in combinations(history.runs_of(unit.name), 2):
+            lost = [
+                Span(strike.began, history.late_until(strike.ended, promises.grace))
+                for strike in losses_of(history, first.host)
+            ]
+            for both in without([_both(history, first, second)], lost):
+                words = f"ran on {first.host} and on {second.host} for {both.seconds:.2f} s, neither of them lost"
+                yield Violation("twice while it is not noticed", unit.name, both.began, words)
+
+
+def epochs_grow(history: History, promises: Promises) -> Iterator[Violation]:
+    """`FLEET_EPOCH` grows with each placement, so that a storage can refuse what is stale."""
+    del promises
+    for unit in history.units.values():
+        if unit.is_global:
+            continue
+        for earlier, later in pairwise(history.runs_of(unit.name)):
+            if later.epoch < earlier.epoch or (later.epoch == earlier.epoch and later.host != earlier.host):
+                words = f"epoch {later.epoch} on {later.host} after {earlier.epoch} on {earlier.host}"
+                yield Violation("epochs grow", unit.name, later.began, words)
+
+
+def losses_of(history: History, host: str) -> list[Strike]:
+    """The faults for which the cluster may have lost that host."""
+    return [strike for strike in history.strikes if strike.host == host and strike.nature.loses]
+
+
+def _both(history: History, first: Run, second: Run) -> Span:
+    return Span(first.began, history.end(first)).common(Span(second.began, history.end(second)))

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+
+from fleetpy_lab.chaos.faults import Fault, FaultKind, Victim, episodes
+
+HOSTS = ("host1", "host2", "host3", "host4", "host5")
+MEMBERS = HOSTS[:3]
+
+
+def drawn(seed: int, count: int = 200) -> list[tuple[Fault, ...]]:
+    return list(islice(episodes(Random(seed), HOSTS, MEMBERS), count))  # noqa: S311 - to be replayed
+
+
+def test_the_same_seed_gives_the_same_faults_and_another_one_others() -> None:
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_every_kind_has_its_turn_before_any_has_another() -> None:
+    firsts = [episode[0].kind for episode in drawn(3, len(FaultKind))]
+    assert sorted(firsts) == sorted(FaultKind)
+
+
+def test_two_faults_at_once_are_on_two_hosts_and_leave_etcd_a_majority() -> None:
+    pairs = [episode for episode in drawn(4) if len(episode) > 1]
+    assert pairs
+    for first, second in pairs:
+        assert first.host != second.host
+        assert not {first.host, second.host} <= set(MEMBERS)
+        assert {first.nature.victim, second.nature.victim} <= {Victim.HOST, Victim.LEADER}
+
+
+def test_faults_befall_whom_their_kind_says() -> None:
+    hit = {Victim.HOST: HOSTS, Victim.MEMBER: MEMBERS, Victim.LEADER: ("",), Victim.ETCD: ("",)}
+    for episode in drawn(5):
+        for fault in episode:
+            assert fault.host in hit[fault.nature.victim]
+            assert fault.lasts in fault.nature.lasts
