@@ -72,7 +72,8 @@ class Lab:
 
         A lab that is up already gets the hosts that are missing, and those that are dead, paused or cut off come back.
         `metadata` is by host name, for new hosts; a lab's etcd is secured (fleetpy_lab.etcd) when it is made, or
-        never, and the first `etcd_members` hosts of a new lab are its members. `timeout` counts from when the images are built. What a failed `up` made is removed again.
+        never, and the first `etcd_members` hosts of a new lab are its members. `timeout` counts from when the images
+        are built. What a failed `up` made is removed again.
         """
         names = self._check_names(hosts, metadata or {})
         image = ensure_host_image(self._client, self._progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy_lab.chaos.copies import losses_of
@@ -13,8 +14,16 @@ from fleetpy_lab.chaos.wanted import surely_wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fleetpy_lab.chaos.history import History, Run
+    from fleetpy_lab.chaos.history import History, Run, Strike
     from fleetpy_lab.chaos.promises import Promises
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run ended, in words; and the fault, if it was one."""
+
+    words: str
+    strike: Strike | None = None
 
 
 def nothing_ends_without_a_cause(history: History, promises: Promises) -> Iterator[Violation]:
@@ -33,60 +42,70 @@ def nothing_ends_without_a_cause(history: History, promises: Promises) -> Iterat
                 yield Violation("nothing ends without a cause", name, end, words)
 
 
-def why_ended(history: History, run: Run, promises: Promises) -> str | None:
-    """In words why that run ended; None if there is no reason."""
-    end = history.end(run)
-    if any(_killed(history, strike.span, run) for strike in losses_of(history, run.host) if strike.nature.kills):
-        return f"{run.host} went down"
-    if not any(span.holds(end) for span in surely_wanted(history, run.unit)) or _replaced(history, run, end):
-        return "somebody wished so"
-    for strike in losses_of(history, run.host):
-        late = strike.began + promises.surely_held - history.stall(strike.span)
-        if (
-            late <= end
-            and strike.ended >= late
-            and run.began < strike.ended
-            and _may_have_moved(history, run, strike.began)
-        ):
-            return f"{run.host} was lost ({strike.fault.kind})"
-    if history.units[run.unit].stops and any(
-        strike.nature.halts
-        and strike.began + promises.surely_held - history.stall(strike.span)
-        <= end
-        <= history.late_until(strike.ended, promises.recovery)
-        for strike in history.strikes
-    ):
-        return "etcd was away"
-    leader = history.units[run.unit].leader
-    if leader and any(
-        wish.asked <= end <= history.late_until(wish.acked, promises.recovery)
-        for wish in history.wishes
-        if wish.unit == leader
-    ):
-        return f"{leader} was changed"
+def why_ended(history: History, run: Run, promises: Promises) -> Cause | None:
+    """Why that run ended; None if there is no reason."""
+    for rule in (_went_down, _was_wished, _was_lost, _lost_etcd, _followed):
+        cause = rule(history, run, promises)
+        if cause is not None:
+            return cause
     return None
 
 
-def _killed(history: History, down: Span, run: Run) -> bool:
-    """Whether the host's death took the run along: it was alive until then, and not any more afterwards."""
+def _went_down(history: History, run: Run, promises: Promises) -> Cause | None:
+    """The host's death took it along: it was alive until then."""
+    del promises
     end = history.end(run)
-    alive = run.stopped is not None or end >= down.began - SIGNS - history.stall(Span(down.began - SIGNS, down.began))
-    return run.began < down.ended and alive and down.began - SIGNS <= max(end, down.began) <= down.ended
+    for strike in losses_of(history, run.host):
+        since = strike.began - SIGNS
+        since -= history.stall(Span(since, strike.began))
+        if strike.nature.kills and since <= end <= strike.ended:
+            return Cause(f"{run.host} went down", strike)
+    return None
 
 
-def _replaced(history: History, run: Run, end: float) -> bool:
-    """Whether another text than the run's was wanted before it ended."""
-    return any(
-        wish.asked <= end and wish.asked >= run.began and wish.text != run.text
+def _was_wished(history: History, run: Run, promises: Promises) -> Cause | None:
+    """It may not have been wanted when it ended, or its host may just have heard that it was not before."""
+    end = history.end(run)
+    wished = any(
+        wish.unit == run.unit and wish.asked <= end <= history.late_until(wish.acked, promises.recovery)
         for wish in history.wishes
-        if wish.unit == run.unit
+        if wish.asked >= run.began
     )
+    wanted = any(span.holds(end) for span in surely_wanted(history, run.unit))
+    return Cause("somebody wished so") if wished or not wanted else None
 
 
-def _may_have_moved(history: History, run: Run, since: float) -> bool:
-    """Whether the host itself stops it, or it has begun elsewhere since that moment and before it ended here."""
-    if history.units[run.unit].stops:
-        return True
-    return any(
-        other.host != run.host and since < other.began <= history.end(run) + 1e-9 for other in history.runs_of(run.unit)
+def _was_lost(history: History, run: Run, promises: Promises) -> Cause | None:
+    """The cluster had lost the host, and given the unit to another; or the host itself has stopped it."""
+    end = history.end(run)
+    unit = history.units[run.unit]
+    for strike in reversed(losses_of(history, run.host)):
+        lost = strike.began + promises.surely_held - history.stall(strike.span)
+        moved = any(other.host != run.host and strike.began < other.began <= end for other in history.runs_of(run.unit))
+        if run.began < strike.ended and lost <= min(end, strike.ended) and (moved or unit.stops or unit.changing):
+            return Cause(f"{run.host} was lost", strike)
+    return None
+
+
+def _lost_etcd(history: History, run: Run, promises: Promises) -> Cause | None:
+    """Nobody could renew a lease for so long that the host had to stop it."""
+    end = history.end(run)
+    if not history.units[run.unit].stops:
+        return None
+    for strike in reversed(history.strikes):
+        lost = strike.began + promises.surely_held - history.stall(strike.span)
+        if strike.nature.silences and lost <= end <= history.late_until(strike.ended, promises.recovery):
+            return Cause("etcd was away", strike)
+    return None
+
+
+def _followed(history: History, run: Run, promises: Promises) -> Cause | None:
+    """What it follows was changed, and may have moved."""
+    end = history.end(run)
+    leader = history.units[run.unit].leader
+    changed = any(
+        wish.asked <= end <= history.late_until(wish.acked, promises.recovery)
+        for wish in history.wishes
+        if wish.unit == leader
     )
+    return Cause(f"{leader} was changed") if changed else None

@@ -54,6 +54,8 @@ class Nature:
     """What runs on the host ends."""
     halts: bool = False
     """Nothing can be written to etcd."""
+    silences: bool = False
+    """No lease can be renewed."""
 
 
 _SHORT, _LEASE, _LONG = 3.0, 14.0, 35.0
@@ -70,7 +72,7 @@ NATURES = {
     FaultKind.SCHEDULER_FROZEN: Nature(Victim.LEADER, (_SHORT, 10.0)),
     FaultKind.MEMBER_KILLED: Nature(Victim.MEMBER, (0.0,)),
     FaultKind.MEMBER_FROZEN: Nature(Victim.MEMBER, (_SHORT, _LEASE)),
-    FaultKind.ETCD_FROZEN: Nature(Victim.ETCD, (_SHORT, 7.0, _LEASE), halts=True),
+    FaultKind.ETCD_FROZEN: Nature(Victim.ETCD, (_SHORT, 7.0, _LEASE), halts=True, silences=True),
     FaultKind.ETCD_COMPACTED: Nature(Victim.ETCD, (0.0,)),
     FaultKind.ETCD_FULL: Nature(Victim.ETCD, (5.0, _LEASE), halts=True),
 }

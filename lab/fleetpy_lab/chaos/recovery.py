@@ -60,7 +60,7 @@ def _ran(history: History, unit: LoadUnit, host: str) -> list[Span]:
 
 def _excuses(history: History, unit: LoadUnit, host: str, gap: Span, promises: Promises) -> Iterator[Span]:
     limit = promises.recovery + (promises.stop_bound if may_be_held(history, unit) else 0.0)
-    places = {host} if host else _around(history, unit, gap)
+    places = {host} if host else places_around(history, unit, gap)
     losses = [strike for strike in history.strikes if strike.nature.loses]
     for strike in history.strikes:
         if strike.nature.halts:
@@ -81,8 +81,8 @@ def _excuses(history: History, unit: LoadUnit, host: str, gap: Span, promises: P
             yield Span(wish.asked, history.late_until(wish.acked, limit))
 
 
-def _around(history: History, unit: LoadUnit, gap: Span) -> set[str]:
-    """Where it had run before the gap, and where it ran at last."""
+def places_around(history: History, unit: LoadUnit, gap: Span) -> set[str]:
+    """The hosts on which it had run before the gap, and the one on which it ran afterwards."""
     runs = history.runs_of(unit.name)
     before = [run.host for run in runs if run.began < gap.ended]
     after = [run.host for run in runs if run.began >= gap.ended - _SHORTEST]

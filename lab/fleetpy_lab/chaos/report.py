@@ -2,98 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetpy_lab.chaos.effects import effects
 from fleetpy_lab.chaos.history import STILL
-from fleetpy_lab.chaos.recovery import gaps, may_be_held
 from fleetpy_lab.chaos.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from fleetpy_lab.chaos.history import History, Strike
+    from fleetpy_lab.chaos.effects import Effect
+    from fleetpy_lab.chaos.experiment import Outcome
+    from fleetpy_lab.chaos.history import History
     from fleetpy_lab.chaos.observer import Change
+    from fleetpy_lab.chaos.promises import Promises
     from fleetpy_lab.chaos.violation import Violation
 
 _AROUND = 40.0
 """Seconds of history before and after a violation that are told."""
+_HEADER = ("at", "fault", "host", "lasted", "runs ended", "keep again", "stop again", "after its end", "stale gone")
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a fault did to the units that nobody changed meanwhile; seconds, None where nothing was away."""
-
-    strike: Strike
-    ended: int
-    """Runs that ended before the next fault."""
-    keep: float | None
-    """From its beginning until the last of them ran again where the cluster has it."""
-    stop: float | None
-    """Likewise, of those with `OnPartition=stop` and those that follow such a unit."""
-    after: float | None
-    """From its end until the last of all ran again."""
-    stale: float | None
-    """From its end until the last copy was gone that ran beside another."""
-
-
-def effects(history: History) -> list[Effect]:
-    """Of each fault, in order."""
-    ends = [*(strike.began for strike in history.strikes[1:]), history.ended]
-    return [_effect(history, strike, end) for strike, end in zip(history.strikes, ends, strict=True)]
-
-
-def _effect(history: History, strike: Strike, end: float) -> Effect:
-    fixed = [unit for unit in history.units.values() if not unit.changing]
-    recovered = {
-        unit.name: gap.ended
-        for unit in fixed
-        for _, gap in gaps(history, unit)
-        if strike.began - 1.0 <= gap.began <= end
-    }
-    held = {unit.name for unit in fixed if may_be_held(history, unit)}
-    runs = [run for unit in fixed for run in history.runs_of(unit.name)]
-    stale = [
-        history.end(run)
-        for run in runs
-        if run.host == strike.host
-        and run.began < strike.began
-        and strike.ended < history.end(run) < end
-        and any(other.began < history.end(run) for other in runs if other.unit == run.unit and other.began > run.began)
-    ]
-    last = max(recovered.values(), default=None)
-    return Effect(
-        strike,
-        ended=sum(strike.began - 1.0 <= history.end(run) <= end for run in runs),
-        keep=_since(strike.began, [at for name, at in recovered.items() if name not in held]),
-        stop=_since(strike.began, [at for name, at in recovered.items() if name in held]),
-        after=None if last is None or last < strike.ended else last - strike.ended,
-        stale=_since(strike.ended, stale),
-    )
-
-
-def _since(moment: float, moments: Iterable[float]) -> float | None:
-    last = max(moments, default=None)
-    return None if last is None else last - moment
-
-
-def render(
-    history: History, violations: Sequence[Violation], left: Sequence[str], changes: Sequence[Change], title: str
-) -> str:
+def render(outcome: Outcome, violations: Sequence[Violation], promises: Promises, title: str) -> str:
     """All of it as text."""
-    lines = [
-        title,
-        "",
-        *_verdict(violations, left),
-        "",
-        *_machine(history),
-        "",
-        *_faults(history),
-        "",
-        *_kinds(history),
-    ]
+    history = outcome.history
+    found = effects(history, promises)
+    parts = [_verdict(violations, outcome.left), _machine(history), _faults(found, history), _kinds(found)]
+    lines = [title, *(line for part in parts for line in ("", *part))]
     for number, violation in enumerate(violations, 1):
-        lines += ["", f"Violation {number}: {violation.promise}", *_story(history, violation, changes)]
+        lines += ["", f"Violation {number}: {violation.promise}", *_story(history, violation, outcome.changes)]
     return "\n".join(lines) + "\n"
 
 
@@ -123,12 +60,9 @@ def _worst_minute(history: History) -> float:
     return max(history.stall(Span(history.began + 60 * one, history.began + 60 * one + 60)) for one in minutes)
 
 
-_HEADER = ("at", "fault", "host", "lasted", "runs ended", "keep again", "stop again", "after its end", "stale gone")
-
-
-def _faults(history: History) -> Iterator[str]:
-    yield "Each fault. Seconds: when, how long; from its beginning until every unit ran again where the cluster has it"
-    yield "(keep; OnPartition=stop), from its end until every unit did, and until stale copies were gone."
+def _faults(found: Sequence[Effect], history: History) -> Iterator[str]:
+    yield "Each fault, in seconds: when, and how long; from its beginning until the last unit that had to ran again"
+    yield "(without and with OnPartition=stop), the same from its end, and from its end until stale copies were gone."
     rows = [
         (
             f"{effect.strike.began - history.began:.1f}",
@@ -138,14 +72,13 @@ def _faults(history: History) -> Iterator[str]:
             str(effect.ended),
             *map(_figure, (effect.keep, effect.stop, effect.after, effect.stale)),
         )
-        for effect in effects(history)
+        for effect in found
     ]
     yield from _table([_HEADER, *rows])
 
 
-def _kinds(history: History) -> Iterator[str]:
+def _kinds(found: Sequence[Effect]) -> Iterator[str]:
     yield "The longest of each kind of fault"
-    found = effects(history)
     rows = []
     for kind in sorted({effect.strike.fault.kind for effect in found}):
         same = [effect for effect in found if effect.strike.fault.kind is kind]

@@ -41,9 +41,9 @@ def run_chaos(
     finally:
         lab.down()
         lab.close()
-    violations = check(outcome.history, Promises())
-    title = f"Chaos of {minutes:g} minutes with seed {seed}"
-    text = render(outcome.history, violations, outcome.left, outcome.changes, title)
+    promises = Promises()
+    violations = check(outcome.history, promises)
+    text = render(outcome, violations, promises, f"Chaos of {minutes:g} minutes with seed {seed}")
     (folder / REPORT).write_text(text)
     tell(text)
     tell(f"All of it is kept in {folder}; a run with SEED={seed} tries the same faults again.")
