@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import fcntl
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fleetpy import __version__
-from fleetpy.config import DEFAULT_PATH, load_config
 from fleetpy.config.etcd import etcd_settings, keys_of
-from fleetpy.daemon.logs import configure_logging
-from fleetpy.daemon.notify import ServiceManager
-from fleetpy.daemon.run import run_daemon
+from fleetpy.daemon.command import command_line
+from fleetpy.daemon.run import Daemon, run_daemon
 from fleetpy.errors import FleetError, UnavailableError
 from fleetpy.registry.etcd import connect
 from fleetpy.registry.lease import LeaseKeeper
@@ -28,9 +24,10 @@ from fleetpy_agent.session import Session
 from fleetpy_agent.systemd.dbus import DBusSystemd
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from fleetpy.config import FleetConfig
+    from fleetpy.daemon.notify import ServiceManager
 
 _log = logging.getLogger(__name__)
 
@@ -47,34 +44,21 @@ DEPARTURE = 5.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the agent; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="fleet-agent", description="Make this host's systemd match the placements that the cluster made for it."
-    )
-    parser.add_argument("--config", type=Path, metavar="PATH", help=f"the configuration file (default {DEFAULT_PATH})")
-    parser.add_argument("--verbosity", metavar="N", help="above 0: log debug messages")
-    parser.add_argument("--version", action="version", version=f"fleet-agent {__version__}")
-    given = parser.parse_args(arguments)
-    flags = {"verbosity": given.verbosity} if given.verbosity is not None else {}
-
-    def start() -> Coroutine[None, None, None]:
-        config = load_config(given.config, os.environ, flags)
-        configure_logging(config.verbosity, os.environ)
-        return serve(config)
-
-    return run_daemon("fleet-agent", start)
+    given = command_line(
+        "fleet-agent", "Make this host's systemd match the placements that the cluster made for it."
+    ).parse_args(arguments)
+    return run_daemon(Daemon("fleet-agent", etcd_settings, serve), given)
 
 
-async def serve(config: FleetConfig) -> None:
+async def serve(config: FleetConfig, service: ServiceManager) -> None:
     """Run the agent of this host until cancelled. Raises `ConfigError`, and `UnavailableError` if one runs already."""
-    for warning in config.warnings:
-        _log.warning("%s", warning)
     with lock(STATE):
-        await serve_alone(config)
+        await serve_alone(config, service)
 
 
-async def serve_alone(config: FleetConfig) -> None:
+async def serve_alone(config: FleetConfig, service: ServiceManager) -> None:
     """Run the only agent of this host until cancelled. Raises `ConfigError`."""
-    machine, settings, service = read_machine_id(MACHINE_ID), etcd_settings(config), ServiceManager(os.environ)
+    machine, settings = read_machine_id(MACHINE_ID), etcd_settings(config)
     registry = connect(settings)
     home = Home(registry, keys_of(config), machine)
     keeper = LeaseKeeper(lambda: connect(settings.hurried(config.agent_lease)), config.agent_lease)
@@ -88,7 +72,6 @@ async def serve_alone(config: FleetConfig) -> None:
             try:
                 await work(agent, service)
             except asyncio.CancelledError:
-                service.stopping()
                 await depart(agent)
                 raise
             finally:

@@ -28,7 +28,9 @@ _BACKLOG = 512
 
 
 def passed_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
-    """The sockets that systemd passed to this process; none when it was started by hand.
+    """The sockets that systemd passed to this process, duplicated; none when it was started by hand.
+
+    What systemd passed stays open as it is, for who runs in this process next (execve(2)).
 
     Raises `ConfigError` for one that cannot be served: a datagram or FIFO, or one made by `Accept=yes`.
     """
@@ -86,10 +88,9 @@ def describe(listener: socket.socket) -> str:
 
 def _adopt(descriptor: int, name: str) -> socket.socket:
     try:
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the function takes it by position alone
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             raise ConfigError(f"file descriptor {descriptor} ({name}) is not a socket: use ListenStream= alone")
-        listener = socket.socket(fileno=descriptor)
+        listener = socket.socket(fileno=os.dup(descriptor))
         accepting = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise ConfigError(f"file descriptor {descriptor} ({name}) cannot be used: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
@@ -10,15 +9,14 @@ import logging
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetpy import __version__
-from fleetpy.config import DEFAULT_PATH, load_config
 from fleetpy.config.etcd import etcd_settings, keys_of
-from fleetpy.daemon.logs import configure_logging
-from fleetpy.daemon.notify import ServiceManager
-from fleetpy.daemon.run import run_daemon
+from fleetpy.daemon.command import command_line
+from fleetpy.daemon.run import Daemon, run_daemon
 from fleetpy.registry.etcd import connect
 from fleetpy_api.assembly import Api
 from fleetpy_api.listen import DEFAULT_SOCKET, check_reach, describe, open_socket, passed_sockets
@@ -26,20 +24,19 @@ from fleetpy_api.server import Server
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fleetpy.config import FleetConfig
+    from fleetpy.daemon.notify import ServiceManager
 
 _log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the API; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="fleet-api",
-        description="Serve the cluster's HTTP API on the sockets that systemd passes, or by hand on one of its own.",
+    parser = command_line(
+        "fleet-api", "Serve the cluster's HTTP API on the sockets that systemd passes, or by hand on one of its own."
     )
-    parser.add_argument("--config", type=Path, metavar="PATH", help=f"the configuration file (default {DEFAULT_PATH})")
     parser.add_argument(
         "--socket",
         type=Path,
@@ -47,32 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_SOCKET,
         help="where to listen when systemd passes no sockets (default %(default)s)",
     )
-    parser.add_argument("--verbosity", metavar="N", help="above 0: log debug messages")
-    parser.add_argument("--version", action="version", version=f"fleet-api {__version__}")
     given = parser.parse_args(arguments)
-    flags = {"verbosity": given.verbosity} if given.verbosity is not None else {}
-
-    def start() -> Coroutine[None, None, None]:
-        config = load_config(given.config, os.environ, flags)
-        configure_logging(config.verbosity, os.environ)
-        return serve(config, given.socket)
-
-    return run_daemon("fleet-api", start)
+    return run_daemon(Daemon("fleet-api", check, partial(serve, given.socket)), given)
 
 
-async def serve(config: FleetConfig, path: Path) -> None:
+def check(config: FleetConfig) -> None:
+    """Raise `ConfigError` if the API could not serve as configured on the sockets that it has from systemd."""
+    etcd_settings(config)
+    with contextlib.ExitStack() as stack:
+        passed = [stack.enter_context(listener) for listener in passed_sockets(os.environ)]
+        check_reach(passed, insecure_tcp=config.api_insecure_tcp)
+
+
+async def serve(path: Path, config: FleetConfig, service: ServiceManager) -> None:
     """Serve until cancelled or, if systemd's sockets started this, until nobody has asked for a while.
 
-    Raises `ConfigError` or `UnavailableError` if there is nothing to listen on.
+    Without systemd's sockets it listens on one at `path`; raises `UnavailableError` if it cannot.
     """
-    for warning in config.warnings:
-        _log.warning("%s", warning)
     # What was imported stays for good; the collector need not go through it again and again.
     gc.freeze()
     passed = passed_sockets(os.environ)
     with contextlib.ExitStack() as stack:
         listeners = passed or [stack.enter_context(_own_socket(path))]
-        check_reach(listeners, insecure_tcp=config.api_insecure_tcp)
         registry = connect(etcd_settings(config))
         try:
             api = Api(
@@ -82,14 +75,15 @@ async def serve(config: FleetConfig, path: Path) -> None:
                 clock=time.monotonic,
                 now=lambda: datetime.now(UTC),
             )
-            await _run(api, listeners, config.api_idle_timeout if passed else None)
+            await _run(api, listeners, service, config.api_idle_timeout if passed else None)
         finally:
             await registry.close()
 
 
-async def _run(api: Api, listeners: Sequence[socket.socket], idle_timeout: float | None) -> None:
+async def _run(
+    api: Api, listeners: Sequence[socket.socket], service: ServiceManager, idle_timeout: float | None
+) -> None:
     """Serve the API on the sockets; `idle_timeout` is the seconds without a request after which it ends, if at all."""
-    service = ServiceManager(os.environ)
     server = Server(api.front, ending=api.streams.end)
     places = ", ".join(map(describe, listeners))
     _log.info("fleet-api %s serves on %s", __version__, places)
@@ -99,19 +93,19 @@ async def _run(api: Api, listeners: Sequence[socket.socket], idle_timeout: float
             group.create_task(service.feed_watchdog()),
         ]
         if idle_timeout is not None:
-            helpers.append(group.create_task(_stop_when_idle(api, server, idle_timeout)))
+            helpers.append(group.create_task(_stop_when_idle(api, server, service, idle_timeout)))
         # The sockets listen already: who connects now is answered as soon as the server runs.
         service.ready(f"serves on {places}")
         try:
             await server.run_on(list(listeners))
         finally:
-            service.stopping()
             for helper in helpers:
                 helper.cancel()
 
 
-async def _stop_when_idle(api: Api, server: Server, seconds: float) -> None:
+async def _stop_when_idle(api: Api, server: Server, service: ServiceManager, seconds: float) -> None:
     await api.activity.idle(seconds)
+    service.stopping()
     _log.info("fleet-api ends: nobody has asked for %g s; its socket starts it again", seconds)
     server.stop()
 

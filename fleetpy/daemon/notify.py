@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from cysystemd.daemon import Notification, notify
+from cysystemd.daemon import sd_notify as notify_raw  # type: ignore[attr-defined]  # it is there, if not in __all__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +20,29 @@ class ServiceManager:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._listening = bool(environ.get("NOTIFY_SOCKET"))
         self._watchdog = _watchdog_seconds(environ)
+        self._was_ready = False
 
     def ready(self, status: str) -> None:
         """The daemon can do its work from now on."""
-        if self._listening:
-            notify(Notification.READY)
+        self._was_ready = True
+        self._ready()
         self.status(status)
 
     def status(self, text: str) -> None:
         """One sentence for `systemctl status`."""
         if self._listening:
             notify(Notification.STATUS, text)
+
+    def reloading(self) -> None:
+        """The daemon reads its configuration anew; `ready` follows, or `not_reloaded`."""
+        if self._listening:
+            # In one message: systemd looks at both together.
+            notify_raw(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", False)  # noqa: FBT003 - its signature
+
+    def not_reloaded(self) -> None:
+        """The daemon goes on as it was."""
+        if self._was_ready:
+            self._ready()
 
     def stopping(self) -> None:
         """The daemon is on its way out."""
@@ -42,6 +56,10 @@ class ServiceManager:
         while True:
             notify(Notification.WATCHDOG)
             await asyncio.sleep(self._watchdog / 2)
+
+    def _ready(self) -> None:
+        if self._listening:
+            notify(Notification.READY)
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.etcd import EtcdServer
-from tests.unit.api.process import FLEET_API, PATIENCE, notifications, running
+from tests.support.process import FLEET_API, PATIENCE, notifications, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

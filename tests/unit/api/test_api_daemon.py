@@ -11,7 +11,7 @@ import pytest
 
 from fleetpy import __version__
 from fleetpy_api.listen import open_socket
-from tests.unit.api.process import FLEET_API, PATIENCE, notifications, running, wait_for
+from tests.support.process import FLEET_API, PATIENCE, notifications, running, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

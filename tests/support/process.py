@@ -1,4 +1,4 @@
-"""`fleet-api` as a process, under a service manager that is played."""
+"""A daemon as a process, under a service manager that is played."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FLEET_API = [sys.executable, "-c", "import sys; from fleetpy_api.main import main; sys.exit(main())"]
+FLEET_API, FLEET_SCHEDULER = (
+    [sys.executable, "-c", f"import sys; from {package}.main import main; sys.exit(main())"]
+    for package in ("fleetpy_api", "fleetpy_scheduler")
+)
 AS_SYSTEMD = 'exec 3<&{}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
 """The shell moves the socket to descriptor 3, and becomes the process that it is meant for."""
 PATIENCE = 30
@@ -47,6 +50,7 @@ def running(
         command,
         env={
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "NOTIFY_SOCKET": manager.getsockname(),
             "FLEET_ETCD_SERVERS": f"http://127.0.0.1:{free_port()}",
             **environ,
@@ -56,15 +60,22 @@ def running(
         text=True,
     )
     try:
-        assert wait_for(manager, "READY=1")
+        try:
+            assert wait_for(manager, "READY=1")
+        except TimeoutError as error:
+            process.kill()
+            raise AssertionError(f"it is not ready: {process.communicate()[1]}") from error
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
-def wait_for(manager: socket.socket, wanted: str) -> bool:
-    """Wait for a notification."""
+def wait_for(manager: socket.socket, wanted: str) -> list[str]:
+    """Wait for a notification; all that was said with it."""
     while True:
-        if wanted in manager.recv(4096).decode().splitlines():
-            return True
+        said = manager.recv(4096).decode().splitlines()
+        if wanted in said:
+            return said
