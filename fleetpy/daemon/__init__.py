@@ -1,1 +1,1 @@
-"""What every daemon does alike: log to the journal, answer systemd, end on a signal, map errors to exit codes."""
+"""What every daemon does alike: its command line, logs, answers to systemd and to signals, reloads, exit codes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,17 @@ def processes(cluster: Cluster) -> dict[tuple[str, str], int]:
 
 def journal(cluster: Cluster, host: str, daemon: str) -> str:
     return cluster.said(host, "journalctl", "--no-pager", "--output=cat", f"--unit={daemon}", "--boot")
+
+
+def until_told(cluster: Cluster, daemon: str, words: str, times: int = 1) -> None:
+    """Wait until host1's daemon has said this so often."""
+    cluster.lab.wait_until(
+        lambda: journal(cluster, "host1", daemon).count(words) >= times, PATIENCE, f"{daemon} says {words!r}"
+    )
+
+
+def more_than(items: list[int], number: int) -> bool:
+    return len(items) > number
 
 
 def metadata(cluster: Cluster) -> dict[str, str]:
@@ -84,10 +96,7 @@ def test_a_broken_configuration_changes_nothing_and_is_named(configured: Cluster
         assert refused.returncode != 0
         assert f"{daemon.removesuffix('.service')}: {CONF}:{number}: " in journal(configured, "host1", daemon)
         configured.signal("host1", daemon, "HUP")
-        told = f"{daemon.removesuffix('.service')} keeps its old configuration"
-        configured.lab.wait_until(
-            lambda told=told, daemon=daemon: told in journal(configured, "host1", daemon), PATIENCE, "it says so"
-        )
+        until_told(configured, daemon, f"{daemon.removesuffix('.service')} keeps its old configuration")
     assert (processes(configured), metadata(configured)) == before
 
 
@@ -107,8 +116,8 @@ def test_the_api_answers_throughout_its_reloads(configured: Cluster) -> None:
     try:
         for _ in range(3):
             configured.lab.exec("host1", "systemctl", "reload", "fleet-api.service", check=True)
-            before = len(codes)
-            configured.lab.wait_until(lambda before=before: len(codes) > before + 2, PATIENCE, "it was asked")
+            asked = len(codes) + 2
+            configured.lab.wait_until(partial(more_than, codes, asked), PATIENCE, "it was asked")
     finally:
         done.set()
         asking.join()
@@ -126,13 +135,10 @@ def test_the_leading_scheduler_gives_up_leading_for_its_reload(cluster: Cluster)
 
 def test_a_reloaded_agent_holds_no_more_files_open_than_before(cluster: Cluster) -> None:
     def reload() -> int:
+        words = "took over the registration"
+        before = journal(cluster, "host1", "fleet-agent.service").count(words)
         cluster.lab.exec("host1", "systemctl", "reload", "fleet-agent.service", check=True)
-        registered = "Registered; 0 units"
-        cluster.lab.wait_until(
-            lambda: registered in cluster.said("host1", "systemctl", "status", "fleet-agent.service", check=False),
-            PATIENCE,
-            "the agent is registered again",
-        )
+        until_told(cluster, "fleet-agent.service", words, before + 1)
         pid = cluster.main_pid("host1", "fleet-agent.service")
         return len(cluster.said("host1", "ls", f"/proc/{pid}/fd").split())
 
