@@ -10,9 +10,9 @@ AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=tr
 # Nothing of what is only checked goes into the user's own directories, or is told to anybody.
 VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagrant \
   VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
-SOURCES := fleetpy agent scheduler api cli lab tests benchmarks
+SOURCES := fleetpy agent scheduler api cli lab tests benchmarks man
 
-.PHONY: help setup demo check vagrant-program test test-fast simulate chaos bench kit docs clean
+.PHONY: help setup demo check vagrant-program test test-fast simulate chaos bench kit docs man clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ kit: setup  ## dist/kit: all that makes a Debian 12 machine a host (vagrant/, do
 docs: setup  ## the documentation as a site, in site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "docs: site/index.html"
+
+man: setup  ## the manual pages, in build/man (MANDIR=/usr/local/share/man: there)
+	@$(BIN)/python -m man $(or $(MANDIR),build/man)
+	@echo "man: man -l $(or $(MANDIR),build/man)/man1/fleetctl.1"
 
 clean:  ## remove what make made here: the environment, caches, the site, the lab and its images
 	@if [ -x $(BIN)/fleet-lab ]; then $(AS_ROOT) $(BIN)/fleet-lab down --all --images || true; fi

@@ -155,11 +155,15 @@ class FleetCommand(click.Command):
 
     def __init__(self, *arguments: Any, examples: tuple[str, ...] = (), **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
-        self._examples = examples
+        self.examples = examples
+
+    def own_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, `--help` among them."""
+        return super().get_params(ctx)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, then the global ones."""
-        return [*super().get_params(ctx), *GLOBAL_OPTIONS]
+        return [*self.own_params(ctx), *GLOBAL_OPTIONS]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
@@ -167,16 +171,16 @@ class FleetCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the global ones."""
-        own = [option.get_help_record(ctx) for option in super().get_params(ctx) if isinstance(option, click.Option)]
+        own = [option.get_help_record(ctx) for option in self.own_params(ctx) if isinstance(option, click.Option)]
         write_options(formatter, "Options", own)
         write_options(formatter, "Global options", [option.get_help_record(ctx) for option in GLOBAL_OPTIONS])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         super().format_epilog(ctx, formatter)
-        if self._examples:
+        if self.examples:
             with formatter.section("Examples"):
-                for example in self._examples:
+                for example in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
