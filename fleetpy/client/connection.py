@@ -181,8 +181,13 @@ def _told(endpoint: Endpoint, error: httpx.TransportError) -> ApiUnreachableErro
             told = ApiDistrustError if isinstance(cause, ssl.SSLError) else ApiUnreachableError
             return told(words.format(where=endpoint.text, cause=cause))
     if isinstance(error, httpx.ProtocolError):
-        return ApiUnreachableError(f"{endpoint.text} does not answer as an HTTP server does: {error}")
-    return ApiUnreachableError(f"the connection to {endpoint.text} failed: {cause}")
+        return ApiUnreachableError(f"{endpoint.text} does not answer as an HTTP server does: {_words(error)}")
+    return ApiUnreachableError(f"the connection to {endpoint.text} failed: {_words(cause)}")
+
+
+def _words(error: BaseException) -> str:
+    """What an error of others' says, without a full stop: it goes into a sentence of ours."""
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fleetpy.config import values
+from fleetpy.config import tls, values
 from fleetpy.config.file import Setting, parse_settings, split_list
 from fleetpy.errors import ConfigError
 from fleetpy.registry.keys import DEFAULT_PREFIX
@@ -65,11 +65,21 @@ class FleetConfig:
     """Let the API listen without TLS on TCP addresses other than loopback: whoever reaches it is root on every host."""
     warnings: tuple[str, ...] = ()
     """What the daemons are to log once about the configuration."""
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where each option that is set was set, in words: file, line and option, or variable, or flag."""
 
     @property
     def agent_lease(self) -> float:
         """How long a machine's lease lasts: a fifth less than `agent_ttl` (docs/adr/0006-lease-and-ttl.md)."""
         return max(self.agent_ttl * _LEASE_PART, _SHORTEST_TTL)
+
+    def origin(self, option: str) -> str:
+        """Where an option was set, as an error about it begins."""
+        return self.origins.get(option, option)
+
+    def file(self, option: str) -> tls.NamedFile:
+        """The file that an option names, if it does."""
+        return tls.NamedFile(getattr(self, option), self.origin(option))
 
 
 def _text(value: str, _origin: str) -> str:
@@ -93,7 +103,7 @@ def _endpoints(value: str, origin: str) -> tuple[str, ...]:
 
 def _prefix(value: str, origin: str) -> str:
     if not value.startswith("/"):
-        raise ConfigError(f"{origin}: a key prefix starts with a slash; {value!r} does not")
+        raise ConfigError(f"{origin}: {value!r} is no key prefix; write it with a slash in front, as {DEFAULT_PREFIX}")
     return value if value.endswith("/") else value + "/"
 
 
@@ -102,7 +112,7 @@ def _address(value: str, origin: str) -> str:
         try:
             ipaddress.ip_address(value)
         except ValueError as error:
-            raise ConfigError(f"{origin}: {value!r} is no IP address") from error
+            raise ConfigError(f"{origin}: {value!r} is no IP address; write one as 192.0.2.7, or nothing") from error
     return value
 
 
@@ -116,7 +126,7 @@ def _ttl(value: str, origin: str) -> float:
 def _page_size(value: str, origin: str) -> int:
     number = values.whole_number(value, origin)
     if number == 0:
-        raise ConfigError(f"{origin}: a page has at least one entry")
+        raise ConfigError(f"{origin}: a page has at least one entry; write 1 or more")
     return number
 
 
@@ -142,6 +152,13 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "api_insecure_tcp": values.truth,
 }
 
+_NEEDS = (
+    ("etcd_certfile", "etcd_keyfile"),
+    ("etcd_keyfile", "etcd_certfile"),
+    ("etcd_password", "etcd_username"),
+)
+"""Options that mean nothing without another: the one, and the other."""
+
 _RETIRED = {
     "disable_watches": "fleetpy always watches: one watch a process on its own keys is what keeps etcd idle",
     "enable_grpc": "the original's gRPC engine is gone; every process speaks to etcd alone",
@@ -165,27 +182,31 @@ def load_config(path: Path | None, environ: Mapping[str, str], flags: Mapping[st
     ]
     settings += [Setting(name, value, f"flag --{name.replace('_', '-')}") for name, value in (flags or {}).items()]
     config = build_config(settings)
-    _check_tls(config)
+    _check_files(config)
     return config
 
 
 def build_config(settings: list[Setting]) -> FleetConfig:
     """The configuration that these settings make, later ones over earlier ones; raises `ConfigError`."""
     read: dict[str, object] = {}
+    origins: dict[str, str] = {}
     warnings = []
     for setting in settings:
         if setting.name in _REFUSED:
             if values.truth(setting.value, setting.origin):
-                raise ConfigError(f"{setting.origin}: {setting.name} is not supported: {_REFUSED[setting.name]}")
+                raise ConfigError(f"{setting.origin}: it is not supported: {_REFUSED[setting.name]}")
         elif setting.name in _RETIRED:
-            warnings.append(f"{setting.origin}: {setting.name} has no effect: {_RETIRED[setting.name]}")
+            warnings.append(f"{setting.origin}: it has no effect: {_RETIRED[setting.name]}")
         elif setting.name in _READERS:
             read[setting.name] = _READERS[setting.name](setting.value, setting.origin)
+            origins[setting.name] = setting.origin
         else:
             near = difflib.get_close_matches(setting.name, _READERS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"{setting.origin}: unknown option {setting.name!r}{hint}")
-    return replace(FleetConfig(), warnings=tuple(warnings), **read)  # type: ignore[arg-type]  # the readers' types
+            raise ConfigError(f"{setting.origin}: there is no such option{hint}")
+    config = replace(FleetConfig(), warnings=tuple(warnings), origins=origins, **read)  # type: ignore[arg-type]  # the readers' types
+    _check_together(config)
+    return config
 
 
 def option_names() -> tuple[str, ...]:
@@ -211,13 +232,23 @@ def _from_file(path: Path | None) -> list[Setting]:
     return parse_settings(text, str(wanted))
 
 
-def _check_tls(config: FleetConfig) -> None:
-    if bool(config.etcd_certfile) != bool(config.etcd_keyfile):
-        given, missing = ("certfile", "keyfile") if config.etcd_certfile else ("keyfile", "certfile")
-        raise ConfigError(f"etcd_{given} is set without etcd_{missing}: a client certificate needs both")
-    for option in ("etcd_cafile", "etcd_certfile", "etcd_keyfile"):
-        name = getattr(config, option)
-        if name and not Path(name).is_file():
-            raise ConfigError(f"{option}: there is no file {name}")
-    if config.etcd_password and not config.etcd_username:
-        raise ConfigError("etcd_password is set without etcd_username")
+def _check_together(config: FleetConfig) -> None:
+    """Raise `ConfigError` for options that make no sense without each other."""
+    for given, needed in _NEEDS:
+        if getattr(config, given) and not getattr(config, needed):
+            raise ConfigError(f"{config.origin(given)}: it is used together with {needed}; set that as well")
+    plain = [server for server in config.etcd_servers if not server.startswith("https:")]
+    for option in ("etcd_cafile", "etcd_certfile"):
+        if getattr(config, option) and plain:
+            raise ConfigError(
+                f"{config.origin(option)}: it is for TLS, and {', '.join(plain)} in etcd_servers has none; "
+                "write https:// there, or remove the certificates"
+            )
+
+
+def _check_files(config: FleetConfig) -> None:
+    """Raise `ConfigError` for files that every daemon needs and cannot use."""
+    if config.etcd_cafile:
+        tls.check_authorities(config.file("etcd_cafile"))
+    if config.etcd_certfile:
+        tls.check_identity(config.file("etcd_certfile"), config.file("etcd_keyfile"))

@@ -27,7 +27,7 @@ def duration(value: str, origin: str) -> float:
 
 def _positive(seconds: float, value: str, origin: str) -> float:
     if not 0 < seconds < float("inf"):
-        raise ConfigError(f"{origin}: {value!r} is not a positive duration")
+        raise ConfigError(f"{origin}: {value!r} is not a duration above 0; write it as 10s, 500ms or 1m30s")
     return seconds
 
 
@@ -38,14 +38,14 @@ def truth(value: str, origin: str) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise ConfigError(f"{origin}: {value!r} is neither true nor false")
+    raise ConfigError(f"{origin}: {value!r} is neither true nor false; write one of the two")
 
 
 def whole_number(value: str, origin: str) -> int:
     """A whole number of at least 0; raises `ConfigError`."""
     text = value.strip()
     if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"{origin}: {value!r} is not a whole number")
+        raise ConfigError(f"{origin}: {value!r} is not a whole number; write digits alone")
     return int(text)
 
 
@@ -61,6 +61,6 @@ def metadata(value: str, origin: str) -> dict[str, str]:
             continue
         key, equals, content = item.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"{origin}: {item.strip()!r} is not key=value")
+            raise ConfigError(f"{origin}: {item.strip()!r} is not key=value; write metadata as region=eu,disk=ssd")
         pairs[key.strip()] = content.strip()
     return pairs

@@ -85,7 +85,7 @@ def test_the_watchdog_is_fed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text", "code", "words"),
     [
-        ([], "colour=red\n", 2, "unknown option 'colour'"),
+        ([], "colour=red\n", 2, "colour: there is no such option"),
         (["--socket", "/nonexistent/fleet.sock"], "", 1, "cannot listen on /nonexistent/fleet.sock"),
         (["--frobnicate"], "", 2, "unrecognized arguments"),
     ],

@@ -118,6 +118,23 @@ def test_a_server_that_speaks_something_else_is_told_from_one_that_is_away(tmp_p
         ask(endpoint)
 
 
+@unclosed_sockets_are_httpcore_s
+@pytest.mark.usefixtures("collected")
+def test_a_server_that_hangs_up_is_told_without_a_full_stop_of_others(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "fleet.sock"))
+        listener.listen()
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        hanging_up = threading.Thread(target=hang_up)
+        hanging_up.start()
+        with pytest.raises(ApiUnreachableError, match=r"[a-z]$"):
+            ask(f"unix://{tmp_path}/fleet.sock")
+        hanging_up.join()
+
+
 def test_an_answer_that_is_not_an_api_s_is_shown_in_part(tmp_path: Path) -> None:
     page = response("200 OK", b"<html>" + b"x" * 1000)
     with (

@@ -45,33 +45,84 @@ def test_a_file_of_the_originals_is_read_unchanged() -> None:
 
 def test_an_option_of_the_originals_insides_is_accepted_with_a_warning_that_says_why() -> None:
     (warning,) = config_of("disable_watches=true").warnings
-    assert warning.startswith("fleet.conf:1: disable_watches has no effect: ")
+    assert warning.startswith("fleet.conf:1: disable_watches: it has no effect: ")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("verbosity=0\nagent_tll=10s", "fleet.conf:2: unknown option 'agent_tll'; did you mean agent_ttl?"),
-        ("colour=red", "fleet.conf:1: unknown option 'colour'"),
+        ("verbosity=0\nagent_tll=10s", "fleet.conf:2: agent_tll: there is no such option; did you mean agent_ttl?"),
+        ("colour=red", "fleet.conf:1: colour: there is no such option"),
         ("[fleet]", "fleet.conf:1: options stand outside of sections; remove [fleet]"),
         ("verbosity", "fleet.conf:1: expected name=value, found 'verbosity'"),
-        ("verbosity=loud", "fleet.conf:1: 'loud' is not a whole number"),
-        ("agent_ttl=1s", "fleet.conf:1: '1s' is too short; a time to live is at least 2s"),
-        ("agent_ttl=soon", "fleet.conf:1: 'soon' is not a duration; write it as 10s, 500ms or 1m30s"),
-        ('public_ip="here"', "fleet.conf:1: 'here' is no IP address"),
-        ('metadata="region', "fleet.conf:1: the quote that opens '\"region' is never closed"),
-        ("metadata=region", "fleet.conf:1: 'region' is not key=value"),
-        ("etcd_servers=", "fleet.conf:1: no etcd endpoint is given; write etcd_servers=http://127.0.0.1:2379"),
+        ("verbosity=loud", "fleet.conf:1: verbosity: 'loud' is not a whole number; write digits alone"),
+        ("agent_ttl=1s", "fleet.conf:1: agent_ttl: '1s' is too short; a time to live is at least 2s"),
+        ("agent_ttl=soon", "fleet.conf:1: agent_ttl: 'soon' is not a duration; write it as 10s, 500ms or 1m30s"),
+        (
+            "etcd_request_timeout=0",
+            "fleet.conf:1: etcd_request_timeout: '0' is not a duration above 0; write it as 10s, 500ms or 1m30s",
+        ),
+        ('public_ip="here"', "fleet.conf:1: public_ip: 'here' is no IP address; write one as 192.0.2.7, or nothing"),
+        ('metadata="region', "fleet.conf:1: metadata: the quote that opens '\"region' is never closed"),
+        (
+            'metadata="a=b",c=d',
+            "fleet.conf:1: metadata: ',c=d' stands behind the closing quote; one pair goes around all of a value",
+        ),
+        (
+            "#\n\nmetadata=region",
+            "fleet.conf:3: metadata: 'region' is not key=value; write metadata as region=eu,disk=ssd",
+        ),
+        (
+            "etcd_username=u\netcd_password=a#b",
+            "fleet.conf:2: etcd_password: '#' begins a comment: put the value in quotes, or a blank before it",
+        ),
+        ("metadata=a=b,\\", "fleet.conf:1: a backslash at its end continues a line, but none follows"),
+        (
+            "etcd_servers=",
+            "fleet.conf:1: etcd_servers: no etcd endpoint is given; write etcd_servers=http://127.0.0.1:2379",
+        ),
         (
             "etcd_servers=127.0.0.1:2379",
-            "fleet.conf:1: '127.0.0.1:2379' is no etcd endpoint; write it as http://127.0.0.1:2379",
+            "fleet.conf:1: etcd_servers: '127.0.0.1:2379' is no etcd endpoint; write it as http://127.0.0.1:2379",
         ),
-        ("etcd_key_prefix=fleet", "fleet.conf:1: a key prefix starts with a slash; 'fleet' does not"),
-        ("token_limit=0", "fleet.conf:1: a page has at least one entry"),
-        ("disable_engine=perhaps", "fleet.conf:1: 'perhaps' is neither true nor false"),
+        (
+            "etcd_servers=[1]",
+            'fleet.conf:1: etcd_servers: \'[1]\' is not a JSON list of strings; write it as ["A", "B"] or as A,B',
+        ),
+        (
+            "etcd_key_prefix=fleet",
+            "fleet.conf:1: etcd_key_prefix: 'fleet' is no key prefix; write it with a slash in front, as /fleetpy/v1/",
+        ),
+        ("token_limit=0", "fleet.conf:1: token_limit: a page has at least one entry; write 1 or more"),
+        (
+            "disable_engine=perhaps",
+            "fleet.conf:1: disable_engine: 'perhaps' is neither true nor false; write one of the two",
+        ),
         (
             "systemd_user=true",
-            "fleet.conf:1: systemd_user is not supported: fleetpy drives the system's systemd; it has no per-user mode",
+            (
+                "fleet.conf:1: systemd_user: it is not supported: fleetpy drives the system's systemd; "
+                "it has no per-user mode"
+            ),
+        ),
+        (
+            "\netcd_certfile=/etc/ssl/client.pem",
+            "fleet.conf:2: etcd_certfile: it is used together with etcd_keyfile; set that as well",
+        ),
+        (
+            "etcd_keyfile=/etc/ssl/client.key",
+            "fleet.conf:1: etcd_keyfile: it is used together with etcd_certfile; set that as well",
+        ),
+        (
+            "etcd_password=secret",
+            "fleet.conf:1: etcd_password: it is used together with etcd_username; set that as well",
+        ),
+        (
+            "etcd_servers=https://a:2379,http://b:2379\netcd_cafile=/etc/ssl/ca.pem",
+            (
+                "fleet.conf:2: etcd_cafile: it is for TLS, and http://b:2379 in etcd_servers has none; "
+                "write https:// there, or remove the certificates"
+            ),
         ),
     ],
 )
@@ -95,19 +146,29 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
         load_config(tmp_path / "none.conf", {})
 
 
-def test_a_client_certificate_needs_its_key(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.conf"
-    path.write_text("etcd_certfile=/etc/ssl/client.pem\n")
-    with pytest.raises(ConfigError, match="etcd_certfile is set without etcd_keyfile"):
-        load_config(path, {})
+def test_a_wrong_variable_or_flag_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^environment variable FLEET_AGENT_TTL: 'soon' is not a duration"):
+        load_config(None, {"FLEET_AGENT_TTL": "soon"})
+    with pytest.raises(ConfigError, match=r"^flag --verbosity: 'loud' is not a whole number"):
+        load_config(None, {}, {"verbosity": "loud"})
+
+
+def test_names_in_any_case_comments_behind_values_and_continued_lines_are_read_as_by_the_original() -> None:
+    config = config_of(
+        "Verbosity=1 # loud\nmetadata='a=#1,b=2' ; two\netcd_servers=http://a:1, \\\n  http://b:2\npublic_ip=#\n"
+    )
+    assert config.verbosity == 1
+    assert config.metadata == {"a": "#1", "b": "2"}
+    assert config.etcd_servers == ("http://a:1", "http://b:2")
+    assert config.public_ip == ""
 
 
 def test_a_password_does_not_show_in_the_configurations_repr() -> None:
     assert "coreos" not in repr(config_of("etcd_username=root\netcd_password=coreos"))
 
 
-def test_every_option_but_the_warnings_can_be_set() -> None:
-    assert set(option_names()) == {option.name for option in fields(FleetConfig)} - {"warnings"}
+def test_every_option_can_be_set() -> None:
+    assert set(option_names()) == {option.name for option in fields(FleetConfig)} - {"warnings", "origins"}
 
 
 @pytest.mark.parametrize(
