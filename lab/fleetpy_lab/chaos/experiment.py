@@ -186,6 +186,7 @@ class Experiment:
         history = History(
             units=self._units,
             hosts=hosts,
+            members=[host.name for host in self._lab.hosts() if host.etcd],
             began=began,
             ended=ended,
             runs=[run for host, lines in stamps.items() for run in read_runs(host, lines)],

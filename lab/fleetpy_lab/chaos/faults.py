@@ -19,6 +19,7 @@ class FaultKind(StrEnum):
     HOST_PAUSED = "host paused"
     HOST_CUT_OFF = "host cut off"
     AGENT_KILLED = "agent killed"
+    AGENT_RESTARTED = "agent restarted"
     AGENT_GONE = "agent gone"
     """Killed, and kept from restarting."""
     AGENT_FROZEN = "agent frozen"
@@ -52,6 +53,8 @@ class Nature:
     """The cluster loses the machine if it lasts."""
     kills: bool = False
     """What runs on the host ends."""
+    weakens: bool = False
+    """The host's member of etcd, if it has one, takes no part. If it led, its successor lets every lease begin anew."""
     halts: bool = False
     """Nothing can be written to etcd."""
     silences: bool = False
@@ -61,17 +64,18 @@ class Nature:
 _SHORT, _LEASE, _LONG = 3.0, 14.0, 35.0
 
 NATURES = {
-    FaultKind.HOST_KILLED: Nature(Victim.HOST, (5.0, _LEASE, _LONG), loses=True, kills=True),
-    FaultKind.HOST_OFF: Nature(Victim.HOST, (5.0, 20.0), loses=True, kills=True),
-    FaultKind.HOST_PAUSED: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True),
-    FaultKind.HOST_CUT_OFF: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True),
+    FaultKind.HOST_KILLED: Nature(Victim.HOST, (5.0, _LEASE, _LONG), loses=True, weakens=True, kills=True),
+    FaultKind.HOST_OFF: Nature(Victim.HOST, (5.0, 20.0), loses=True, weakens=True, kills=True),
+    FaultKind.HOST_PAUSED: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True, weakens=True),
+    FaultKind.HOST_CUT_OFF: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True, weakens=True),
     FaultKind.AGENT_KILLED: Nature(Victim.HOST, (0.0,)),
+    FaultKind.AGENT_RESTARTED: Nature(Victim.HOST, (0.0,)),
     FaultKind.AGENT_GONE: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True),
     FaultKind.AGENT_FROZEN: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True),
     FaultKind.SCHEDULER_KILLED: Nature(Victim.LEADER, (0.0,)),
     FaultKind.SCHEDULER_FROZEN: Nature(Victim.LEADER, (_SHORT, 10.0)),
-    FaultKind.MEMBER_KILLED: Nature(Victim.MEMBER, (0.0,)),
-    FaultKind.MEMBER_FROZEN: Nature(Victim.MEMBER, (_SHORT, _LEASE)),
+    FaultKind.MEMBER_KILLED: Nature(Victim.MEMBER, (0.0,), weakens=True),
+    FaultKind.MEMBER_FROZEN: Nature(Victim.MEMBER, (_SHORT, _LEASE), weakens=True),
     FaultKind.ETCD_FROZEN: Nature(Victim.ETCD, (_SHORT, 7.0, _LEASE), halts=True, silences=True),
     FaultKind.ETCD_COMPACTED: Nature(Victim.ETCD, (0.0,)),
     FaultKind.ETCD_FULL: Nature(Victim.ETCD, (5.0, _LEASE), halts=True),

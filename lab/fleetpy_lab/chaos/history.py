@@ -89,6 +89,8 @@ class History:
 
     units: Mapping[str, LoadUnit]
     hosts: Sequence[str]
+    members: Sequence[str]
+    """The hosts with a member of etcd."""
     began: float
     ended: float
     runs: Sequence[Run]

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 def what_can_run_runs(history: History, promises: Promises) -> Iterator[Violation]:
     """Everything runs that can, within TTL + 3 s of a wish, and of a fault's beginning and end.
 
-    Such a fault has taken away the host where the unit ran or is to run. It takes as much longer as a unit with
-    `OnPartition=stop` may take to stop elsewhere. Nothing is expected while etcd takes no writes, or so many machines
-    are away that none is given up; and a scheduler that takes over gives a machine that it finds missing a TTL more.
+    Such a fault has taken away the host where the unit ran or is to run, or, soon after such a one, a member of etcd.
+    It takes as much longer as a unit with `OnPartition=stop` may take to stop elsewhere. Nothing is expected while
+    etcd takes no writes, or so many machines are away that none is given up; and a scheduler that takes over gives a
+    machine that it finds missing a TTL more.
     """
     for unit in history.units.values():
         for host, gap in gaps(history, unit):
@@ -62,12 +63,21 @@ def _excuses(history: History, unit: LoadUnit, host: str, gap: Span, promises: P
     limit = promises.recovery + (promises.stop_bound if may_be_held(history, unit) else 0.0)
     places = {host} if host else places_around(history, unit, gap)
     losses = [strike for strike in history.strikes if strike.nature.loses]
+    lost = [
+        Span(strike.began - SIGNS, history.late_until(strike.struck, limit))
+        for strike in losses
+        if strike.host in places
+    ]
+    yield from lost
     for strike in history.strikes:
         if strike.nature.halts:
             yield Span(strike.began - SIGNS, history.late_until(strike.ended, limit))
-        elif strike.host in places and strike in losses:
-            yield Span(strike.began - SIGNS, history.late_until(strike.struck, limit))
+        elif strike.nature.loses and strike.host in places:
             yield Span(strike.ending, history.late_until(strike.ended, limit))
+        elif (
+            strike.nature.weakens and strike.host in history.members and any(span.holds(strike.began) for span in lost)
+        ):
+            yield Span(strike.began, history.late_until(strike.struck, limit))
     for moment in history.takeovers:
         if any(
             Span(strike.began, history.late_until(strike.ended, promises.recovery)).holds(moment) for strike in losses

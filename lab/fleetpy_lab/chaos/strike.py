@@ -63,6 +63,7 @@ class Striker:
             FaultKind.HOST_PAUSED: lambda: self._lab.pause(host),
             FaultKind.HOST_CUT_OFF: lambda: self._lab.partition(host),
             FaultKind.AGENT_KILLED: lambda: self._signal(host, AGENT, "KILL"),
+            FaultKind.AGENT_RESTARTED: lambda: self._lab.exec(host, "systemctl", "restart", AGENT, check=True),
             FaultKind.AGENT_GONE: lambda: self._ban_agent(host),
             FaultKind.AGENT_FROZEN: lambda: self._signal(host, AGENT, "STOP"),
             FaultKind.SCHEDULER_KILLED: lambda: self._signal(host, SCHEDULER, "KILL"),

@@ -67,6 +67,7 @@ class Story:
         return History(
             units={unit.name: unit for unit in self.units},
             hosts=HOSTS,
+            members=HOSTS[1:],
             began=0.0,
             ended=END,
             runs=self.runs,

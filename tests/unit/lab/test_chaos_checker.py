@@ -64,6 +64,16 @@ def test_a_dead_host_whose_units_never_run_again_is_told_until_it_is_back_and_fr
     assert broken(story) == [("what can run runs", KEEP.name, 113.0), ("what can run runs", KEEP.name, 153.0)]
 
 
+def test_a_member_of_etcd_that_is_lost_soon_after_lets_leases_begin_anew() -> None:
+    story = Story()
+    story.ran("a", 0.5, last=99.9)
+    story.struck(FaultKind.HOST_KILLED, "a", 100.0, 300.0)
+    story.ran("b", 119.0)
+    assert broken(story) == [("what can run runs", KEEP.name, 113.0)]
+    story.struck(FaultKind.MEMBER_KILLED, "c", 106.5, 106.5)
+    assert broken(story) == []
+
+
 def test_a_stale_copy_may_run_on_while_its_host_is_cut_off_and_goes_when_it_is_back() -> None:
     story = lost(FaultKind.HOST_CUT_OFF)
     story.ran("a", 0.5, 142.0)
