@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.routing import Route
 
 from fleetpy import __version__
+from fleetpy.daemon.metrics_socket import read_metrics
 from fleetpy_api.discovery import discovery_document
 from fleetpy_api.errors import error_response, install_error_handlers
 from fleetpy_api.events import EventsResource
@@ -86,7 +87,7 @@ async def _discovery() -> Response:
 
 def _install_metrics(app: FastAPI, metrics: Metrics) -> None:
     async def tell() -> Response:
-        """Metrics in Prometheus' text format."""
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        """Metrics in Prometheus' text format: the API's own and, where there is one, those of the host's scheduler."""
+        return Response(metrics.text() + await read_metrics(), media_type=CONTENT_TYPE)
 
     app.router.add_api_route("/metrics", tell, methods=["GET"], response_class=Response)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fleetpy.registry.election import Election, Leadership
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Registry
+    from fleetpy_scheduler.metrics import EngineMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Scheduler:
     settings: PlanSettings
     interval: float
     say: Callable[[str], None]
+    metrics: EngineMetrics
 
     async def run(self) -> NoReturn:
         """Stand for election and lead, for ever. Cancelled, it gives leadership up, for the next to lead at once."""
@@ -48,11 +50,14 @@ class Scheduler:
             self.say("Waits to lead")
             leadership = await self.election.campaign(self.identity)
             _log.info("%s leads from revision %d on", self.identity, leadership.entry.mod_revision)
+            self.metrics.leads(datetime.now(UTC))
             try:
                 await self._serve_term(leadership)
             except asyncio.CancelledError:
                 await self._resign(leadership)
                 raise
+            finally:
+                self.metrics.leads(None)
 
     async def _serve_term(self, leadership: Leadership) -> None:
         try:
@@ -76,6 +81,7 @@ class Scheduler:
             clock=asyncio.get_running_loop().time,
             wall_clock=lambda: datetime.now(UTC),
             say=self.say,
+            metrics=self.metrics,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(view.run())

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from fleetpy import __version__
 from fleetpy.config.etcd import etcd_settings, keys_of
 from fleetpy.daemon.command import command_line
+from fleetpy.daemon.metrics_socket import METRICS_SOCKET, serve_metrics
 from fleetpy.daemon.run import Daemon, run_daemon
 from fleetpy.planner.plan import PlanSettings
 from fleetpy.registry.election import Election
 from fleetpy.registry.etcd import connect
 from fleetpy.registry.lease import LeaseKeeper
 from fleetpy_scheduler.leading import Scheduler
+from fleetpy_scheduler.metrics import EngineMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +47,7 @@ async def serve(config: FleetConfig, service: ServiceManager) -> None:
     registry = connect(settings)
     keeper = LeaseKeeper(lambda: connect(settings.hurried(config.scheduler_ttl)), config.scheduler_ttl)
     identity = f"{socket.gethostname()}/{os.getpid()}"
+    metrics = EngineMetrics()
     scheduler = Scheduler(
         registry=registry,
         keys=keys,
@@ -53,12 +56,15 @@ async def serve(config: FleetConfig, service: ServiceManager) -> None:
         settings=PlanSettings(ttl=config.agent_ttl),
         interval=config.engine_reconcile_interval,
         say=service.status,
+        metrics=metrics,
     )
     _log.info("fleet-scheduler %s stands for election as %s", __version__, identity)
     try:
         async with asyncio.TaskGroup() as group:
             for work in (service.feed_watchdog(), keeper.run(), scheduler.run()):
                 group.create_task(work)
+            if METRICS_SOCKET.parent.is_dir():  # fleet-scheduler.service has systemd make it
+                group.create_task(serve_metrics(METRICS_SOCKET, metrics.text))
             service.ready("Waits to lead")
     finally:
         await registry.close()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fleetpy.registry.protocol import Registry
     from fleetpy.registry.view import Changes, View
     from fleetpy_scheduler.fence import Fence
+    from fleetpy_scheduler.metrics import EngineMetrics
     from fleetpy_scheduler.writer import Transaction
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class PlanningLoop:
         clock: Callable[[], float],
         wall_clock: Callable[[], datetime],
         say: Callable[[str], None],
+        metrics: EngineMetrics,
     ) -> None:
         self._registry = registry
         self._keys = keys
@@ -84,6 +86,7 @@ class PlanningLoop:
         self._clock = clock
         self._wall_clock = wall_clock
         self._say = say
+        self._metrics = metrics
         self._led_since: float | None = None
         self._losses = Losses(settings.mass_loss_hold)
         self._silences = Silences(registry, settings)
@@ -102,7 +105,8 @@ class PlanningLoop:
         collect_at = self._clock() + COLLECT_EVERY
         while True:
             try:
-                turn = await self.turn()
+                with self._metrics.turn():
+                    turn = await self.turn()
                 if turn.complete and self._clock() >= collect_at:
                     await self.collect()
                     collect_at = self._clock() + COLLECT_EVERY
@@ -156,7 +160,8 @@ class PlanningLoop:
         complete = True
         for batch in batches:
             try:
-                seen = await self._registry.commit(batch.writes, guards=[self._fence.guard, *batch.guards])
+                with self._metrics.writing(batch.actions):
+                    seen = await self._registry.commit(batch.writes, guards=[self._fence.guard, *batch.guards])
             except GuardFailedError as error:
                 if self._fence.guard in error.failed:
                     raise DeposedError("another scheduler leads") from error
@@ -172,6 +177,7 @@ class PlanningLoop:
         return complete
 
     def _tell(self, planned: Plan) -> None:
+        self._metrics.pending(len(planned.pending))
         if planned.actions:
             _log.info("%s", _sentence(planned.actions))
         for name, reason in planned.pending.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from fleetpy_lab.lab import Lab
@@ -73,3 +75,15 @@ def test_when_most_machines_vanish_at_once_their_units_wait_until_an_operator_gi
     large.until_running({**before, given_up: elsewhere})
     large.lab.wait_until(lambda: not large.active_on("host3", given_up), PATIENCE, "the stale copy is stopped")
     large.lab.wait_until(lambda: not held(), PATIENCE, "the brake is off")
+
+
+def test_the_host_of_the_leading_scheduler_tells_its_metrics(cluster: Cluster) -> None:
+    cluster.fleetctl("start", cluster.write("hello.service"))
+    leader = cluster.leader()
+    for host in HOSTS:
+        path = cluster.lab.endpoint(host).removeprefix("unix://")
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://fleet", timeout=PATIENCE) as client:
+            told = client.get("/metrics").text
+        (since,) = re.findall(r"^fleet_engine_leader_start_time (\S+)$", told, re.MULTILINE)
+        assert (float(since) > 0) == (host == leader), host
+        assert "fleet_cluster_units 1.0" in told

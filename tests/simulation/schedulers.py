@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fleetpy.planner.plan import PlanSettings
 from fleetpy.registry.election import Election
 from fleetpy_scheduler.leading import Scheduler
+from fleetpy_scheduler.metrics import EngineMetrics
 from tests.simulation.host import KEYS, TTL
 from tests.simulation.process import Process
 
@@ -62,5 +63,6 @@ class SchedulerNode:
             settings=SETTINGS,
             interval=INTERVAL,
             say=lambda _words: None,
+            metrics=EngineMetrics(),
         )
         await scheduler.run()

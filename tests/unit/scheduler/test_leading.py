@@ -15,6 +15,7 @@ from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import Delete
 from fleetpy_scheduler.leading import Scheduler
+from fleetpy_scheduler.metrics import EngineMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +52,7 @@ class Candidates:
             settings=PlanSettings(),
             interval=30.0,
             say=said.append,
+            metrics=EngineMetrics(),
         )
         start = self._group.create_task
         return Candidate(start(scheduler.run()), start(renewer.run()), registry, said)

@@ -30,6 +30,7 @@ from fleetpy.registry.protocol import Delete, Put
 from fleetpy.registry.view import View
 from fleetpy.unit.file import UnitFile
 from fleetpy_scheduler.fence import DeposedError, Fence
+from fleetpy_scheduler.metrics import EngineMetrics
 from fleetpy_scheduler.planning import PlanningLoop
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Term:
     view: View[Decoded]
     tables: Tables
     said: list[str]
+    metrics: EngineMetrics
 
     async def put(self, key: str, record: Record, lease: LeaseID = LeaseID(0)) -> None:  # noqa: B008 - a number
         revision = await self.client.commit([Put(key, record.encode(), lease)])
@@ -123,6 +125,7 @@ async def leading() -> AsyncIterator[Term]:
     view: View[Decoded] = View(registry, KEYS.prefix, tables.decode)
     view.subscribe(tables.apply)
     said: list[str] = []
+    metrics = EngineMetrics()
     loop = PlanningLoop(
         registry=registry,
         keys=KEYS,
@@ -134,8 +137,9 @@ async def leading() -> AsyncIterator[Term]:
         clock=clock,
         wall_clock=lambda: NOW,
         say=said.append,
+        metrics=metrics,
     )
-    term = Term(client, registry, loop, view, tables, said)
+    term = Term(client, registry, loop, view, tables, said, metrics)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(view.run())
         await view.synced()
@@ -424,3 +428,35 @@ async def test_in_a_small_cluster_no_lease_is_asked_for() -> None:
         await asyncio.sleep(9.5)
         assert len((await term.loop.turn()).written) == 2
         assert term.registry.asked == 0
+
+
+@pytest.mark.looptime
+async def test_turns_and_what_they_wrote_are_counted_under_the_originals_names() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        await term.want("never.service", "[X-Fleet]\nMachineMetadata=region=eu\n")
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(term.loop.run())
+            await asyncio.sleep(1)
+            running.cancel()
+        told = term.metrics.text().decode().splitlines()
+        for line in (
+            'fleet_engine_task_count_total{type="attemptscheduleunit"} 1.0',
+            "fleet_engine_pending_units 1.0",
+        ):
+            assert line in told
+        assert "fleet_engine_reconcile_count_total 0.0" not in told
+
+
+@pytest.mark.looptime
+async def test_what_could_not_be_written_is_counted_as_failed() -> None:
+    async with leading() as term:
+        await term.join(M1)
+        await term.want("hello.service")
+        term.registry.loses_next = True
+        with pytest.raises(UnavailableError), term.metrics.turn():
+            await term.loop.turn()
+        told = term.metrics.text().decode().splitlines()
+        assert 'fleet_engine_task_failure_count_total{type="attemptscheduleunit"} 1.0' in told
+        assert 'fleet_engine_reconcile_failure_count_total{type="run"} 1.0' in told
