@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from fleetpy import __version__
 from fleetpy.daemon.metrics_socket import read_metrics
+from fleetpy.errors import UnavailableError
 from fleetpy_api.discovery import discovery_document
 from fleetpy_api.errors import error_response, install_error_handlers
 from fleetpy_api.events import EventsResource
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from fleetpy_api.events import Streams
-    from fleetpy_api.metrics import Metrics
     from fleetpy_api.service import Service
 
 V1 = "/fleet/v1"
@@ -61,7 +62,7 @@ def build_app(service: Service, streams: Streams) -> FastAPI:
     own = Routes(app, OWN)
     OwnResources(service).install(own)
     EventsResource(service, streams).install(own)
-    _install_metrics(app, service.metrics)
+    _install_metrics(app, service)
     for path in ("/", V1, V1_ALPHA, OWN):
         app.router.routes.append(Route(path, _Branch(path)))
     install_openapi(app)
@@ -85,9 +86,11 @@ async def _discovery() -> Response:
     return Response(discovery_document(), media_type="application/json")
 
 
-def _install_metrics(app: FastAPI, metrics: Metrics) -> None:
+def _install_metrics(app: FastAPI, service: Service) -> None:
     async def tell() -> Response:
         """Metrics in Prometheus' text format: the API's own and, where there is one, those of the host's scheduler."""
-        return Response(metrics.text() + await read_metrics(), media_type=CONTENT_TYPE)
+        with contextlib.suppress(UnavailableError):  # fleet_api_live says so
+            await service.picture()
+        return Response(service.metrics.text() + await read_metrics(), media_type=CONTENT_TYPE)
 
     app.router.add_api_route("/metrics", tell, methods=["GET"], response_class=Response)
