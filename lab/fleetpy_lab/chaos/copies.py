@@ -34,18 +34,27 @@ def never_twice(history: History, promises: Promises) -> Iterator[Violation]:
 
 
 def stale_copies_go(history: History, promises: Promises) -> Iterator[Violation]:
-    """A unit runs twice only while the machine of the older copy is lost, and until it has noticed that it is back."""
+    """A unit runs twice only while the machine of the older copy is lost: until it is registered again at the latest.
+
+    That is within TTL + 3 s of the end of the fault.
+    """
     for unit in history.units.values():
         if unit.stops or unit.is_global:
             continue
         for first, second in combinations(history.runs_of(unit.name), 2):
             lost = [
-                Span(strike.began, history.late_until(strike.ended, promises.grace))
+                Span(strike.began, _back(history, strike, history.late_until(strike.ended, promises.recovery)))
                 for strike in losses_of(history, first.host)
             ]
             for both in without([_both(history, first, second)], lost):
                 words = f"ran on {first.host} and on {second.host} for {both.seconds:.2f} s, neither of them lost"
                 yield Violation("twice while it is not noticed", unit.name, both.began, words)
+
+
+def _back(history: History, strike: Strike, latest: float) -> float:
+    """When the strike's host was registered again; `latest` if that was later, or need not be."""
+    again = (moment for moment in history.registrations.get(strike.host, ()) if moment >= strike.ending)
+    return min(next(again, latest), latest)
 
 
 def epochs_grow(history: History, promises: Promises) -> Iterator[Violation]:

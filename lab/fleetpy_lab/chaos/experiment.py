@@ -21,7 +21,7 @@ from fleetpy_lab.chaos.inventory import look
 from fleetpy_lab.chaos.leftovers import leftovers
 from fleetpy_lab.chaos.load import units as whole_load
 from fleetpy_lab.chaos.observer import Observer
-from fleetpy_lab.chaos.registry_log import absences, brakes, takeovers
+from fleetpy_lab.chaos.registry_log import absences, brakes, registrations, takeovers
 from fleetpy_lab.chaos.stamps import read_lateness, read_runs
 from fleetpy_lab.chaos.strike import Striker
 from fleetpy_lab.chaos.writer import Writer
@@ -193,6 +193,7 @@ class Experiment:
             strikes=self._strikes,
             wishes=writer.wishes,
             takeovers=takeovers(changes),
+            registrations={host.name: registrations(changes, host.machine_id) for host in self._lab.hosts()},
             brakes=brakes(away, HOSTS),
             lateness=lateness,
         )

@@ -98,6 +98,8 @@ class History:
     wishes: Sequence[Wish]
     takeovers: Sequence[float] = ()
     """When a scheduler began to lead."""
+    registrations: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """When each host was registered anew, having been away from the registry, in order."""
     brakes: Sequence[Span] = ()
     """While so many machines were away that the scheduler moves nothing."""
     lateness: Mapping[str, Sequence[Late]] = field(default_factory=dict)

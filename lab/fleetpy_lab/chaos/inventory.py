@@ -23,9 +23,12 @@ _LOOKS = {
     "unit file": "ls /run/fleet/units",
     "record": "ls /run/fleet/agent/applied | sed 's/[.]json$//'",
     "drop-in": "ls -d /run/systemd/system/*.d/10-fleet.conf 2>/dev/null | sed 's,.*/system/,,; s,[.]d/10-fleet.conf,,'",
-    "unit of systemd": "systemctl list-units --all --plain --no-legend | awk '$2 == \"loaded\" {print $1}'",
+    "unit of systemd": (
+        'systemctl show --property=Id,LoadState "$@" |'
+        ' awk -F= \'$1 == "Id" {name = $2} $0 == "LoadState=loaded" {print name}\''
+    ),
 }
-"""What to ask a host, by kind of thing; unit names, one in a line."""
+"""What to ask a host, by kind of thing; the names of all units are its arguments, its answer has one in each line."""
 
 
 def look(lab: Lab, observer: Observer, names: Collection[str]) -> Holdings:
@@ -58,6 +61,6 @@ def _on_hosts(lab: Lab, command: str, names: Collection[str]) -> frozenset[Place
     return frozenset(
         (host.name, name)
         for host in lab.hosts()
-        for name in lab.exec(host.name, "sh", "-c", command).stdout.split()
+        for name in lab.exec(host.name, "sh", "-c", command, "sh", *sorted(names)).stdout.split()
         if name in names
     )

@@ -30,6 +30,13 @@ def takeovers(changes: Sequence[Change]) -> list[float]:
     return found
 
 
+def registrations(changes: Sequence[Change], machine: str) -> list[float]:
+    """When the machine of that id was registered anew, having been away."""
+    key = KEYS.machine(MachineID(machine))
+    own = [change for change in changes if change.key == key]
+    return [change.at for before, change in pairwise(own) if before.entry is None and change.entry is not None]
+
+
 def absences(changes: Sequence[Change], machines: Collection[str], ended: float) -> list[Span]:
     """When machines of these ids were away, each after it had been there."""
     keys = {KEYS.machine(MachineID(machine)) for machine in machines}

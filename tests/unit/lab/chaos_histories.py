@@ -30,6 +30,7 @@ class Story:
     strikes: list[Strike] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     takeovers: list[float] = field(default_factory=list)
+    registrations: dict[str, list[float]] = field(default_factory=dict)
     brakes: list[Span] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
 
@@ -74,6 +75,7 @@ class Story:
             strikes=self.strikes,
             wishes=self.wishes,
             takeovers=self.takeovers,
+            registrations=self.registrations,
             brakes=self.brakes,
             lateness={"machine": self.late},
         )

@@ -12,7 +12,7 @@ from fleetpy_lab.chaos.experiment import Outcome
 from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.chaos.observer import KEYS, Change
 from fleetpy_lab.chaos.promises import Promises
-from fleetpy_lab.chaos.registry_log import absences, brakes, needless_since, takeovers
+from fleetpy_lab.chaos.registry_log import absences, brakes, needless_since, registrations, takeovers
 from fleetpy_lab.chaos.report import render
 from fleetpy_lab.chaos.spans import Span
 from tests.unit.lab.chaos_histories import EVERY, HOSTS, KEEP, ONCE, Story
@@ -94,6 +94,7 @@ def test_a_machine_is_away_while_its_key_is_gone_and_many_at_once_are_a_brake() 
     away = absences(changes, [f"m{number}" for number in range(5)], ended=30.0)
     assert away == [Span(10.0, 20.0), Span(11.0, 21.0), Span(12.0, 30.0)]
     assert brakes(away, machines=5) == [Span(12.0, 20.0)]
+    assert [registrations(changes, f"m{number}") for number in (1, 2, 3)] == [[21.0], [], []]
 
 
 def test_a_text_is_needless_from_when_the_last_unit_and_placement_let_go_of_it() -> None:
