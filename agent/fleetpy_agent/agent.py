@@ -28,6 +28,7 @@ from fleetpy_agent.publisher import Publisher
 from fleetpy_agent.reconcile import Picture, reconcile
 from fleetpy_agent.refused import Refused
 from fleetpy_agent.report import Findings, report
+from fleetpy_agent.setback import note_adrift
 from fleetpy_agent.systemd.protocol import NO_SUCH_UNIT, NOWHERE, SystemdAwayError, SystemdRefusedError, Verb
 from fleetpy_agent.troubles import LATER, SOON, Troubles
 from fleetpy_agent.wishes import Wishes
@@ -80,7 +81,7 @@ class Agent:
         self._systemd = systemd
         self._tell = tell
         self._woken = asyncio.Event()
-        self._wishes = Wishes(home, self._woken.set)
+        self._wishes = Wishes(home, self._woken.set, self._on_set_back)
         self._ledger = Ledger(files)
         self._troubles = Troubles(loop.time)
         self._refused = Refused(loop.time)
@@ -194,6 +195,11 @@ class Agent:
         self._connected.set()
         self._woken.set()
 
+    def _on_set_back(self) -> None:
+        # Whatever was written since then is gone: the registration perhaps, and what was said of units.
+        self._session.lose("the registry was set back")
+        self._woken.set()
+
     def _on_units_changed(self) -> None:
         self._publisher.changed()
         if self._guarded_changes(lost=guarded.is_ending(self._observer.units)):
@@ -223,6 +229,7 @@ class Agent:
 
     async def _look(self) -> None:
         """See what there is to see, for the picture."""
+        note_adrift(self._ledger, self._wishes)
         wanted, ours = self._wishes.readable(), self._ledger.records.keys()
         asked = self._jobs.asked
         self._observer.watch(wanted.keys() | ours | self._jobs.queued | {GUARD_SERVICE})
@@ -269,7 +276,6 @@ class Agent:
 
     def _picture(self) -> Picture:
         return Picture(
-            revision=self._wishes.revision,
             wanted=self._wishes.readable(),
             applied=self._ledger.records,
             units=self._observer.units,

@@ -85,10 +85,7 @@ class Executor:
             for name in batch.names(kind):
                 self._jobs.submit(verb, name)
         for name in batch.names(Kind.NOTE):
-            self._ledger.put(
-                name,
-                self._ledger.records[name].model_copy(update={"restarted": picture.wanted[name].restarted}),
-            )
+            self._ledger.put(name, self._ledger.records[name].taken_over(picture.wanted[name]))
         if summary := batch.summary():
             _log.info("%s", summary)
 

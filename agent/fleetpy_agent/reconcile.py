@@ -11,6 +11,8 @@ it does not matter which events were missed. Run again after its tasks were carr
 | launched | loaded | start |
 | loaded | launched | stop |
 | launched, with a new restart stamp | launched | restart |
+| no placement, since the registry was set back | running | none, as long as it runs |
+| an older placement, since the registry was set back | the same text | none: it is taken over |
 
 A unit that was started once is not started again: whether it runs, ends or fails from then on is systemd's business.
 Tasks are carried out kind by kind, so that a batch has one reload, and everything is loaded before anything starts.
@@ -29,7 +31,6 @@ from fleetpy_agent.systemd.protocol import NOT_FOUND, NOWHERE, UnitStatus, Verb
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from fleetpy.ids import Revision
     from fleetpy.model.records import PlacementRecord
     from fleetpy_agent.applied import AppliedRecord
 
@@ -50,7 +51,8 @@ class Kind(IntEnum):
     START = 6
     RESTART = 7
     NOTE = 8
-    """Note a restart stamp for a unit that is not to run: there is nothing to restart."""
+    """Note what the placement says, where nothing needs doing for it: a restart stamp of a unit that is not to run, or
+    all of it when the registry was set back and the unit is as it is to be."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,8 +77,6 @@ class Picture:
     alone for a while.
     """
 
-    revision: Revision
-    """How far the reading of the placements has come."""
     wanted: Mapping[UnitName, PlacementRecord]
     applied: Mapping[UnitName, AppliedRecord]
     units: Mapping[UnitName, UnitStatus]
@@ -92,10 +92,6 @@ class Picture:
     def is_up(self, name: UnitName) -> bool:
         """Whether something of the unit runs, or may do so soon."""
         return self.units.get(name, NOWHERE).up or self.jobs.get(name) in {Verb.START, Verb.RESTART}
-
-    def is_set_back(self, record: AppliedRecord) -> bool:
-        """Whether the record is of a placement that the registry cannot know, since it was restored to before it."""
-        return record.epoch > self.revision
 
 
 def reconcile(picture: Picture) -> tuple[Task, ...]:
@@ -125,10 +121,10 @@ def _tasks(name: UnitName, picture: Picture) -> Iterator[Task]:
         # The host took the name over: whatever runs under it is no longer known to be ours.
         yield Task(Kind.UNLOAD, name, f"the host has its own in {picture.collisions[name]}")
     elif wanted is None:
-        if not picture.is_set_back(applied):
+        if not (applied.adrift and picture.is_up(name)):
             yield from _clear(name, picture, "it is no longer placed here")
-    elif not applied.is_of(wanted):
-        yield from _replace(name, wanted, picture, "it was placed here anew")
+    elif applied.adrift or not applied.is_of(wanted):
+        yield from _turn_to(name, wanted, applied, picture)
     elif not picture.registered:
         return
     elif applied.hash != wanted.hash:
@@ -162,6 +158,16 @@ def _replace(name: UnitName, wanted: PlacementRecord, picture: Picture, reason: 
         yield from _apply(name, wanted, reason)
 
 
+def _turn_to(name: UnitName, wanted: PlacementRecord, applied: AppliedRecord, picture: Picture) -> Iterator[Task]:
+    """Another placement is there than the one that was applied."""
+    if not applied.outlived(wanted):
+        yield from _replace(name, wanted, picture, "it was placed here anew")
+        return
+    yield Task(Kind.NOTE, name, "it runs since before the registry was set back")
+    if picture.registered:
+        yield from _maintain(name, wanted, applied.taken_over(wanted), picture)
+
+
 def _maintain(name: UnitName, wanted: PlacementRecord, applied: AppliedRecord, picture: Picture) -> Iterator[Task]:
     """The right text is in place: see to its being loaded, started, stopped or restarted."""
     job = picture.jobs.get(name)
@@ -169,7 +175,7 @@ def _maintain(name: UnitName, wanted: PlacementRecord, applied: AppliedRecord, p
         yield Task(Kind.WRITE, name, "systemd no longer finds it")
         yield Task(Kind.LOAD, name, "systemd no longer finds it")
     goal = _goal_under_way(applied, job)
-    fresh_stamp = wanted.restarted is not None and wanted.restarted != applied.restarted
+    fresh_stamp = is_newer(wanted.restarted, applied.restarted)
     if wanted.goal is UnitGoal.LAUNCHED:
         if goal is not UnitGoal.LAUNCHED:
             yield Task(Kind.START, name, "it is to be launched")
@@ -180,6 +186,11 @@ def _maintain(name: UnitName, wanted: PlacementRecord, applied: AppliedRecord, p
         yield Task(Kind.STOP, name, "it is to be loaded only")
     if fresh_stamp:
         yield Task(Kind.NOTE, name, "a restart was asked for, but it is not launched")
+
+
+def is_newer(stamp: str | None, than: str | None) -> bool:
+    """Whether a restart was asked for since: a unit's stamps grow, save where the registry was set back."""
+    return stamp is not None and (than is None or stamp > than)
 
 
 def _goal_under_way(applied: AppliedRecord, job: Verb | None) -> UnitGoal:

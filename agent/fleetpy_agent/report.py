@@ -39,6 +39,8 @@ class Findings:
 
 NO_DETAILS = Details()
 
+_ADRIFT = "the registry was set back to before it was placed here; start it again, and it is taken over as it runs"
+
 
 def report(picture: Picture, findings: Findings) -> dict[UnitName, StateRecord]:
     """The state of every unit that is placed here, or of which anything may be left here."""
@@ -70,6 +72,7 @@ class _Told(NamedTuple):
     since: datetime | None = None
     refused: str | None = None
     problem: str | None = None
+    adrift: bool | None = None
 
 
 def _tell(name: UnitName, applied: AppliedRecord, picture: Picture, details: Details, problem: str | None) -> _Told:
@@ -84,7 +87,8 @@ def _tell(name: UnitName, applied: AppliedRecord, picture: Picture, details: Det
         sub=status.sub,
         result=details.result,
         since=details.since,
-        problem=problem,
+        problem=_ADRIFT if applied.adrift else problem,
+        adrift=applied.adrift or None,
     )
 
 

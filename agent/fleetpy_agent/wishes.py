@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import InvalidUnitNameError
+from fleetpy.ids import UnitName
 from fleetpy.model.records import PlacementRecord
 from fleetpy.registry.protocol import UnchangedSince
 from fleetpy.registry.view import View
@@ -15,8 +16,9 @@ from fleetpy.unit.name import parse_unit_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fleetpy.ids import Revision, UnitName
+    from fleetpy.ids import Revision
     from fleetpy.registry.protocol import Entry
+    from fleetpy.registry.view import Changes
     from fleetpy_agent.home import Home
 
 _log = logging.getLogger(__name__)
@@ -31,12 +33,19 @@ class _Wish:
 
 
 class Wishes:
-    """The placements of one machine; `on_change` is called when they are different."""
+    """The placements of one machine; `on_change` is called when they are different.
 
-    def __init__(self, home: Home, on_change: Callable[[], None]) -> None:
+    `on_set_back` is called when the registry was set back to an older state, with the placements of that state.
+    """
+
+    def __init__(self, home: Home, on_change: Callable[[], None], on_set_back: Callable[[], None]) -> None:
         self._prefix = home.placements
         self._view: View[_Wish] = View(home.registry, self._prefix, self._read)
-        self._view.subscribe(lambda _changes: on_change())
+        self.swept: set[UnitName] = set()
+        """Units whose placements went when the registry was set back, until they are cleared from here."""
+        self._on_change = on_change
+        self._on_set_back = on_set_back
+        self._view.subscribe(self._changed)
 
     @property
     def revision(self) -> Revision:
@@ -72,6 +81,12 @@ class Wishes:
     async def run(self) -> NoReturn:
         """Keep up to date."""
         await self._view.run()
+
+    def _changed(self, changes: Changes[_Wish]) -> None:
+        if changes.set_back:
+            self.swept |= {UnitName(key.removeprefix(self._prefix)) for key in changes.removed}
+            self._on_set_back()
+        self._on_change()
 
     def _read(self, entry: Entry) -> _Wish:
         try:

@@ -19,7 +19,9 @@ not refuse, or take for done, what another host has just changed.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -31,8 +33,6 @@ from fleetpy_api.errors import RefusedError
 from fleetpy_api.wishes import check_storable
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from fleetpy.ids import Revision, UnitName
     from fleetpy.unit.file import UnitFile
     from fleetpy_api.wishes import Wish
@@ -148,8 +148,16 @@ def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:
     before = _readable(name, known)
     if before.desired is UnitGoal.INACTIVE:
         raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} is inactive: there is nothing to restart; start it")
-    stamp = author.at.isoformat(timespec="microseconds")
+    stamp = _stamp_after(before.restarted, author.at)
     return Decision(Status.CHANGED, known, _changed(before, author, desired=UnitGoal.LAUNCHED, restarted=stamp))
+
+
+def _stamp_after(before: str | None, at: datetime) -> str:
+    """A stamp for a restart that is asked for now: later than the unit's last one, whatever clock that was made by."""
+    if before is not None:
+        with contextlib.suppress(ValueError):
+            at = max(at, datetime.fromisoformat(before) + timedelta(microseconds=1))
+    return at.isoformat(timespec="microseconds")
 
 
 def _readable(name: UnitName, known: Known) -> UnitRecord:

@@ -106,6 +106,7 @@ class Pager(Generic[T]):
         self._limit = min(limit, 0xFFFF)
         self._clock = clock
         self._kept: OrderedDict[Revision, _Kept[T]] = OrderedDict()
+        self._newest = Revision(0)
 
     def page(
         self,
@@ -119,6 +120,9 @@ class Pager(Generic[T]):
         `present` gives the whole list as of `revision`. Raises `RefusedError` (400) for a token that can't be read.
         """
         token = self._read(tokens)
+        if revision < self._newest:
+            self._kept.clear()  # The registry was set back: its revisions will come to stand for other lists.
+        self._newest = revision
         after = token.after if token else ""
         at = token.revision if token and self._find(token.revision) else revision
         listing = self._find(at) or Listing.freeze(present())

@@ -65,3 +65,5 @@ class Report:
     refused: str | None = None
     """Why the machine will not have the unit of this uid and hash; nothing of it is there then."""
     hash: UnitHash | None = None
+    adrift: bool = False
+    """It runs on, though the registry was set back to a state that does not have it there."""

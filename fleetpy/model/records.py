@@ -117,6 +117,8 @@ class StateRecord(Record):
     """Why this host will not have the unit at all (a unit of its own has the name); it goes elsewhere."""
     problem: str | None = None
     """What went wrong with the last thing the agent tried for this unit."""
+    adrift: bool | None = None
+    """True if it runs on though the registry, which was set back, does not know of its placement."""
 
 
 class BrakeRecord(Record):

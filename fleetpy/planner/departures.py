@@ -2,7 +2,7 @@
 
 Departures concern each machine by itself and are decided in this order: what is no longer wanted; what the machine no
 longer suits; followers without their leaders; second copies; conflicts; units that another one there replaces. Whoever
-leaves takes its followers along at once.
+leaves takes its followers along at once. Last, what runs since before the registry was set back is taken over.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def decide_departures(draft: Draft, snapshot: Snapshot) -> None:
     _second_copies(draft)
     _conflicting(draft)
     _replaced(draft)
+    _take_over(draft)
 
 
 def why_unwanted(placement: Placement, units: Mapping[UnitName, Unit]) -> str:
@@ -118,6 +119,17 @@ def _settle_conflicts(draft: Draft, machine: MachineID, units: list[Unit]) -> No
             kept.add(unit.name)
         else:
             draft.leave(machine, unit.name, f"{short(machine)} has {stronger}, which conflicts")
+
+
+def _take_over(draft: Draft) -> None:
+    """What runs since before the registry was set back is at home where it runs, if it is still wanted at all.
+
+    Whether it may stay there, and which copy if there is another, the next plan decides.
+    """
+    for machine, name in sorted(draft.occupancy.adrift):
+        unit = draft.occupancy.wanted(name)
+        if unit is not None:
+            draft.place(machine, unit, "it runs there since before the registry was set back")
 
 
 def _replaced(draft: Draft) -> None:

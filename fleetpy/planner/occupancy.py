@@ -54,10 +54,14 @@ class Occupancy:
             unit = self.wanted(name)
             if unit is not None and unit.uid == placement.uid:
                 self._homes[name].add(machine)
+        self.adrift: list[tuple[MachineID, UnitName]] = []
+        """What runs on live machines though nobody knows why: the registry was set back."""
         self._refused: set[UnitName] = set()
         for (machine, name), report in snapshot.reports.items():
             if machine not in snapshot.machines:
                 continue
+            if report.adrift and (machine, name) not in snapshot.placements:
+                self.adrift.append((machine, name))
             if report.refused is None:
                 self._occupy(machine, name)
             else:

@@ -7,7 +7,8 @@ The laws of a plan:
 3. A unit that is not global comes to a live machine only when no live machine has a placement or a report of it.
    So a move takes two plans: one takes the unit away, a later one, when its agent has reported that nothing of it is
    left, gives it to another machine. That also holds for the machine that it was on, and for another unit (uid) of
-   the same name. Only from a lost machine a unit moves within one plan.
+   the same name. Only from a lost machine a unit moves within one plan, and what runs somewhere since before the
+   registry was set back is at home there as soon as it is wanted.
 4. Nothing depends on the order in which dictionaries are filled; carrying a plan out and planning again gives nothing.
 
 `departures` says who leaves, `arrivals` who comes where, `lost` and `holds` what becomes of lost machines, `order` who

@@ -277,6 +277,8 @@ class Tables:
         report = self._reports[pair] = state.report
         if report == before:
             return False
+        if before is not None and before.adrift:
+            return True  # It is taken over, perhaps beside another copy.
         placement = self.placements.get(pair)
         as_placed = placement is not None and (placement.uid, placement.epoch) == (report.uid, report.epoch)
         return report.refused is not None or not as_placed

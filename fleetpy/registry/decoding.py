@@ -268,6 +268,7 @@ def _state(rest: str, entry: Entry) -> Decoded:
             epoch=record.epoch,
             refused=record.refused,
             hash=UnitHash(intern(record.hash)),
+            adrift=bool(record.adrift),
         ),
         goal=record.goal,
         restarted=record.restarted,

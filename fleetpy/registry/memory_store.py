@@ -34,6 +34,7 @@ from fleetpy.registry.protocol import (
     LeaseTime,
     Page,
     Put,
+    Store,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class MemoryStore:
     """The store; `clock` gives seconds that never go back (`loop.time` where time is virtual)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store = Store()
+        """What pages say that they are from."""
         self._clock = clock
         self._lock = threading.RLock()
         self._revision = Revision(1)
@@ -123,10 +126,10 @@ class MemoryStore:
             entry = self._entry(self._keys[index], at)
             if entry is not None:
                 if limit and len(found) == limit:
-                    return Page(tuple(found), at, more=True)
+                    return Page(tuple(found), at, more=True, store=self.store)
                 found.append(entry)
             index += 1
-        return Page(tuple(found), at, more=False)
+        return Page(tuple(found), at, more=False, store=self.store)
 
     @_atomic
     def get(self, key: str) -> Entry | None:

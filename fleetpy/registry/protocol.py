@@ -37,12 +37,27 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Which store a page is from: one that was restored from a backup is another, even if it goes by the same name."""
+
+    cluster: int = 0
+    """etcd's cluster id; that of a restored cluster is another, if it was given a new `--initial-cluster-token`."""
+    term: int = 0
+    """etcd's raft term: it grows with each election, and begins anew in a cluster that was restored."""
+
+    def follows(self, other: Store) -> bool:
+        """Whether this may be what that one has become."""
+        return self.cluster == other.cluster and self.term >= other.term
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Entries in the order of their keys, all as of `revision`; `more` if others follow the last of them."""
 
     entries: tuple[Entry, ...]
     revision: Revision
     more: bool
+    store: Store = Store()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ any doubt (the stream broke, its start was compacted, the store was set back to 
 where it should not be) read again, compare with the picture, and tell the differences. So no change is missed, and
 none is told twice; what happened and was undone between two reads is never told.
 
+A store that was set back, as by restoring a backup, is told from one that has only gone on by its revision, or by its
+name and term (`Store`). It is followed like any other, and the changes say so: what they remove was not removed by
+anybody (docs/adr/0011-a-registry-that-was-set-back.md).
+
 A key that was removed and created again between two reads is told as changed, with its new create-revision.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
@@ -21,7 +25,7 @@ from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.ids import Revision
 from fleetpy.model.records import what_is_wrong
 from fleetpy.registry.backoff import Backoff
-from fleetpy.registry.protocol import NEWEST, Entry, EventBatch
+from fleetpy.registry.protocol import NEWEST, Entry, EventBatch, Page, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,11 +41,13 @@ NUDGES = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Changes(Generic[T]):
-    """What is different since the changes before: never a key in both, seldom neither (only the first read)."""
+    """What is different since the changes before: never a key in both, seldom neither (a first read, or a set-back)."""
 
     revision: Revision
     changed: Mapping[str, T]
     removed: frozenset[str]
+    set_back: bool = False
+    """The store was set back to an older state since the changes before; these are the differences to that state."""
 
 
 class View(Generic[T]):
@@ -66,6 +72,9 @@ class View(Generic[T]):
         self._page_size = page_size
         self._backoff = backoff or Backoff()
         self._revision = Revision(0)
+        self._store = Store()
+        self._set_back = 0
+        """How many times the store was."""
         self._entries: dict[str, T] = {}
         # What each key was last seen as, readable or not. A number, since values are not kept twice; made of the value
         # too, since a store that was set back may give an old revision to a new value.
@@ -111,15 +120,17 @@ class View(Generic[T]):
     async def at_least(self, revision: Revision) -> None:
         """Wait until the picture has come as far as `revision`; for ever if the store never does.
 
-        A watch of an idle prefix says nothing, so after a moment it is asked, or else everything is read again.
+        A watch of an idle prefix says nothing, so after a moment it is asked, or else everything is read again. If the
+        store is set back meanwhile the wait is over too: the revision is of a past that is no more.
         """
         nudges = iter(NUDGES)
         patience = NUDGES[0]
-        while self._revision < revision:
+        set_back = self._set_back
+        while self._revision < revision and self._set_back == set_back:
             patience = next(nudges, patience)
             try:
                 async with asyncio.timeout(patience):
-                    while self._revision < revision:
+                    while self._revision < revision and self._set_back == set_back:
                         await self._advanced.wait()
             except TimeoutError:
                 await self._nudge(trust=patience == NUDGES[0])
@@ -131,24 +142,25 @@ class View(Generic[T]):
             if read is None:
                 await self._backoff.wait()
                 continue
-            self._replace(*read)
+            self._replace(read)
             if not await self._follow():
                 await self._backoff.wait()
 
-    async def _read(self) -> tuple[list[Entry], Revision] | None:
-        """Everything, at one revision; None if that did not work."""
+    async def _read(self) -> Page | None:
+        """Everything, at one revision, as one page; None if that did not work."""
         entries: list[Entry] = []
-        revision, more = NEWEST, True
+        page = Page((), NEWEST, more=True)
         try:
-            while more:
+            while page.more:
                 after = entries[-1].key if entries else ""
-                page = await self._registry.page(self._prefix, after=after, limit=self._page_size, revision=revision)
+                page = await self._registry.page(
+                    self._prefix, after=after, limit=self._page_size, revision=page.revision
+                )
                 entries += page.entries
-                revision, more = page.revision, page.more
         except (UnavailableError, LostRaceError) as error:
             self._complain("cannot be read", error)
             return None
-        return entries, revision
+        return replace(page, entries=tuple(entries))
 
     async def _follow(self) -> bool:
         """Watch from where the picture is. Ends when there is reason to read again; False if that is a failure."""
@@ -187,19 +199,24 @@ class View(Generic[T]):
         level = logging.DEBUG if self._backoff.failures else logging.WARNING
         _log.log(level, "%s %s and will be read again: %s", self._prefix, trouble, error)
 
-    def _replace(self, entries: list[Entry], revision: Revision) -> None:
+    def _replace(self, read: Page) -> None:
         """Become what was read, and tell the differences."""
-        first, before = not self._revision, self._revision
+        first, revision = not self._revision, read.revision
+        set_back = not first and (revision < self._revision or not read.store.follows(self._store))
+        if set_back:
+            self._set_back += 1
+            before = f"revision {self._revision} of {_words(self._store)}"
+            now = f"revision {revision} of {_words(read.store)}"
+            _log.warning("%s was set back from %s to %s, as by restoring a backup", self._prefix, before, now)
+        self._store = read.store
         news: dict[str, Entry | None] = dict.fromkeys(self._seen)
-        news.update((entry.key, entry) for entry in entries)
-        changes = self._note(revision, news)
-        if revision < before:
-            _log.warning("the registry was set back from revision %d to %d, as by restoring it", before, revision)
+        news.update((entry.key, entry) for entry in read.entries)
+        changes = replace(self._note(revision, news), set_back=set_back)
         if self._backoff.failures:
             changed, removed = len(changes.changed), len(changes.removed)
             _log.info("%s is at revision %d: %d changed, %d removed", self._prefix, revision, changed, removed)
         self._trouble = ""
-        self._tell(changes, always=first)
+        self._tell(changes, always=first or set_back)
 
     def _apply(self, batch: EventBatch) -> None:
         """Become what a batch says; events that were told before (etcd before 3.4.24 repeats some) are passed over."""
@@ -253,6 +270,10 @@ async def _next(watch: Watch) -> EventBatch | UnavailableError | LostRaceError |
         return await anext(watch, None)
     except (UnavailableError, LostRaceError) as error:
         return error
+
+
+def _words(store: Store) -> str:
+    return f"etcd's cluster {store.cluster:x}, term {store.term}"
 
 
 def _identity(entry: Entry | None) -> int | None:

@@ -26,9 +26,19 @@ if TYPE_CHECKING:
     from fleetpy.registry.election import Election, Leadership
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Registry
+    from fleetpy.registry.view import Changes
     from fleetpy_scheduler.metrics import EngineMetrics
 
 _log = logging.getLogger(__name__)
+
+
+class SetBackError(LostRaceError):
+    """The registry was set back to an older state. Who is live will only be known when all have registered again."""
+
+
+def _end_term_if_set_back(changes: Changes[Decoded]) -> None:
+    if changes.set_back:
+        raise SetBackError("the registry was set back to an older state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +72,19 @@ class Scheduler:
     async def _serve_term(self, leadership: Leadership) -> None:
         try:
             await self._lead(leadership)
+        except* SetBackError:
+            _log.warning("%s begins anew, since the registry was set back", self.identity)
+            # What is still under way was decided from a past that is no more: in the next term it cannot be written.
+            await self._resign(leadership)
         except* DeposedError as lost:
             _log.warning("%s no longer leads: %s", self.identity, lost.exceptions[0])
 
     async def _lead(self, leadership: Leadership) -> None:
-        """Lead for one term; ends by `DeposedError` in a group."""
+        """Lead for one term; ends by `DeposedError` or `SetBackError` in a group."""
         tables = Tables(self.keys)
         view: View[Decoded] = View(self.registry, self.keys.prefix, tables.decode)
         view.subscribe(tables.apply)
+        view.subscribe(_end_term_if_set_back)
         planning = PlanningLoop(
             registry=self.registry,
             keys=self.keys,

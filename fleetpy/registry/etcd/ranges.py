@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from fleetpy.ids import LeaseID, Revision
 from fleetpy.registry.etcd.failures import is_about
-from fleetpy.registry.protocol import CompactedError, Entry, FutureRevisionError, Page
+from fleetpy.registry.protocol import CompactedError, Entry, FutureRevisionError, Page, Store
 
 if TYPE_CHECKING:
     from aetcd.rpc import KeyValue, RangeResponse
@@ -36,7 +36,8 @@ def page_request(prefix: str, after: str, limit: int, revision: Revision) -> Ran
 def page_of(answer: RangeResponse, revision: Revision) -> Page:
     """The page that an answer to `page_request` holds."""
     entries = tuple(map(entry_of, answer.kvs))
-    return Page(entries, revision or Revision(answer.header.revision), answer.more)
+    store = Store(answer.header.cluster_id, answer.header.raft_term)
+    return Page(entries, revision or Revision(answer.header.revision), answer.more, store)
 
 
 def entry_of(stored: KeyValue) -> Entry:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetpy.model.records import MachineRecord
-from fleetpy.registry.protocol import Delete, Put
+from fleetpy.registry.memory import MemoryRegistry, MemoryStore
+from fleetpy.registry.protocol import Delete, Put, Store
 from fleetpy_agent.session import SavedSession
 from fleetpy_agent.systemd.protocol import Verb
 from fleetpy_agent.systemd.simulated import Behaviour
+from tests.support.backup import backup, renewed
 from tests.support.faulty import Faults
 from tests.unit.agent.harness import (
     DB,
@@ -264,16 +266,99 @@ async def test_an_agent_that_is_stopped_leaves_its_registration() -> None:
         assert registry.state(WEB) is not None
 
 
-async def test_a_store_that_was_set_back_takes_no_unit_away() -> None:
+async def test_a_store_that_was_set_back_takes_no_unit_away_however_far_it_goes_on() -> None:
+    """Also for an agent that was not there when that happened."""
     async with one_host() as (registry, host):
-        placement = registry.place(WEB, epoch=1000)
+        placement = registry.place(WEB, epoch=30)
+        host.start_agent()
+        await until(is_active(registry, WEB))
+        await host.kill_agent()
+        host.history()
+        registry.unplace(WEB)
+        assert registry.store.revision < placement.epoch
+        host.start_agent()
+        await settled(100.0)
+        while registry.store.revision <= placement.epoch:
+            registry.store.commit([Put("/elsewhere", b"")])
+        registry.place(DB)
+        await until(is_active(registry, DB))
+        await settled(100.0)
+        assert host.history("stop", "unlink", "disable") == []
+        assert host.systemd.running() == {WEB, DB}
+        state = registry.state(WEB)
+        assert state is not None
+        assert (state.adrift, state.active) == (True, "active")
+
+
+@pytest.mark.parametrize("later", [0, 100], ids=["earlier", "later"])
+async def test_after_the_store_was_restored_what_runs_is_left_and_told_and_taken_over_when_it_is_placed_again(
+    later: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether or not the restored one has gone on beyond the revision that was seen last."""
+    async with one_host() as (registry, host):
+        registry.store.store = Store(term=9)
+        registry.place(DB, epoch=1)
+        host.start_agent()
+        await until(is_active(registry, DB))
+        saved = backup(registry.store, registry.store.now)
+        registry.place(WEB, uid=40, epoch=41)
+        await until(is_active(registry, WEB))
+        await host.systemd.enqueue(Verb.STOP, DB)
+        await until(lambda: (state := registry.state(DB)) is not None and state.active == "inactive")
+        host.history()
+        saved.store = Store(term=2 if later else 9)
+        for number in range(later):
+            saved.commit([Put(f"/elsewhere/{number}", b"")])
+        registry.store = renewed(saved)
+        await host.network.switch(MemoryRegistry(saved))
+        # Its own registration had not changed since the backup; what it has said since had.
+        await until(lambda: (state := registry.state(DB)) is not None and state.active == "inactive")
+        await until(lambda: (state := registry.state(WEB)) is not None and state.adrift is True)
+        assert f"{WEB} is left as it is" in caplog.text
+        now = int(registry.store.revision)
+        registry.place(WEB, uid=now, epoch=now)
+        await until(lambda: (state := registry.state(WEB)) is not None and int(state.uid) == now)
+        state = registry.state(WEB)
+        assert state is not None
+        assert (state.adrift, state.active, int(state.epoch)) == (None, "active", now)
+        await settled(100.0)
+        assert host.history() == []
+        registry.unplace(WEB)
+        await until(lambda: WEB not in registry.states())
+        assert host.history("stop") == [f"stop {WEB}"]
+
+
+async def test_after_the_store_was_lost_and_restored_everything_is_as_it_was() -> None:
+    async with one_host() as (registry, host):
+        registry.place(WEB, epoch=5)
         host.start_agent()
         await until(is_active(registry, WEB))
         host.history()
-        assert registry.store.revision < placement.epoch
-        registry.unplace(WEB)
+        saved = registry.store
+        registry.store = MemoryStore(clock=saved.now)
+        registry.store.store = Store(cluster=1)
+        await host.network.switch(MemoryRegistry(registry.store))
+        await until(lambda: (state := registry.state(WEB)) is not None and state.adrift is True)
+        registry.store = backup(saved, saved.now)
+        await host.network.switch(MemoryRegistry(registry.store))
+        await until(lambda: registry.machine() is not None)
+        await until(lambda: (state := registry.state(WEB)) is not None and state.adrift is None)
         await settled(100.0)
         assert host.history() == []
+        registry.unplace(WEB)
+        await until(lambda: registry.states() == {})
+        assert host.history("stop") == [f"stop {WEB}"]
+
+
+async def test_what_is_adrift_and_ends_by_itself_is_cleared_away() -> None:
+    async with one_host() as (registry, host):
+        registry.place(WEB, epoch=1000)
+        host.start_agent()
+        await until(is_active(registry, WEB))
+        registry.unplace(WEB)
+        await until(lambda: (state := registry.state(WEB)) is not None and state.adrift is True)
+        await host.systemd.enqueue(Verb.STOP, WEB)
+        await until(lambda: registry.states() == {} and host.files.texts == {})
 
 
 async def test_answers_that_are_lost_change_nothing_in_the_end() -> None:

@@ -259,7 +259,7 @@ async def test_a_state_keeps_a_unit_only_on_a_machine_that_is_registered() -> No
     network = Host(registry, asyncio.TaskGroup()).network
     home = Home(network, KEYS, MACHINE)
     placement = registry.place(WEB)
-    picture = Picture(registry.store.revision, {WEB: placement}, {}, {})
+    picture = Picture({WEB: placement}, {}, {})
 
     def compose() -> Mapping[UnitName, StateRecord]:
         return report(picture, Findings())

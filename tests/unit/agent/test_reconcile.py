@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetpy.ids import Epoch, Revision, UnitHash, UnitName, UnitUID
+from fleetpy.ids import Epoch, UnitHash, UnitName, UnitUID
 from fleetpy.model.records import PlacementRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy_agent.applied import STRAY, AppliedRecord
@@ -31,9 +31,17 @@ def wish(
 
 
 def done(
-    goal: UnitGoal = LAUNCHED, *, uid: int = 1, epoch: int = 1, text: str = "a", restarted: str | None = None
+    goal: UnitGoal = LAUNCHED,
+    *,
+    uid: int = 1,
+    epoch: int = 1,
+    text: str = "a",
+    restarted: str | None = None,
+    adrift: bool = False,
 ) -> AppliedRecord:
-    return AppliedRecord(uid=UnitUID(uid), hash=UnitHash(text), goal=goal, epoch=Epoch(epoch), restarted=restarted)
+    return AppliedRecord(
+        uid=UnitUID(uid), hash=UnitHash(text), goal=goal, epoch=Epoch(epoch), restarted=restarted, adrift=adrift
+    )
 
 
 def picture(
@@ -44,7 +52,6 @@ def picture(
 ) -> Picture:
     """A host with one unit at the most."""
     return Picture(
-        revision=Revision(100),
         wanted={} if wanted is None else {WEB: wanted},
         applied={} if applied is None else {WEB: applied},
         units={WEB: status},
@@ -114,6 +121,15 @@ def test_what_is_done_follows_from_what_is_wanted_what_was_done_and_what_is_seen
         (picture(None, done(LOADED), DEAD, Verb.START), "stop unload reload"),
         (picture(wish(text="b"), done(), ACTIVE, Verb.STOP), ""),
         (picture(wish(text="b"), done(), ACTIVE, Verb.START), REPLACED),
+        # The registry was set back.
+        (picture(None, done(adrift=True), ACTIVE), ""),
+        (picture(None, done(adrift=True), DEAD), "unload reload"),
+        (picture(wish(), done(adrift=True), ACTIVE), "note"),
+        (picture(wish(uid=7, epoch=7), done(adrift=True), ACTIVE), "note"),
+        (picture(wish(uid=1, epoch=3), done(uid=5, epoch=6), ACTIVE), "note"),
+        (picture(wish(LOADED, uid=7, epoch=7), done(adrift=True), ACTIVE), "stop note"),
+        (picture(wish(uid=7, epoch=7, text="b"), done(adrift=True), ACTIVE), REPLACED),
+        (picture(wish(restarted="2026-01-01"), done(restarted="2026-01-02"), ACTIVE), ""),
         (picture(wish(restarted="noon"), done(), ACTIVE, Verb.RESTART), ""),
         (picture(wish(LOADED), done(), ACTIVE, Verb.RESTART), "stop"),
     ],
@@ -145,10 +161,6 @@ def test_a_placement_that_is_only_unreadable_is_not_taken_for_gone() -> None:
     assert reconcile(replace(picture(None, done(), ACTIVE), unreadable=frozenset({WEB}))) == ()
 
 
-def test_a_placement_from_after_the_registry_s_present_is_not_taken_for_gone() -> None:
-    assert reconcile(picture(None, done(epoch=101), ACTIVE)) == ()
-
-
 def test_while_the_cluster_does_not_count_on_the_machine_it_only_clears_away() -> None:
     def away(seen: Picture) -> str:
         return kinds(replace(seen, registered=False))
@@ -161,14 +173,14 @@ def test_while_the_cluster_does_not_count_on_the_machine_it_only_clears_away() -
 
 
 def test_a_unit_in_trouble_is_left_alone_and_the_others_are_not() -> None:
-    seen = Picture(Revision(1), {WEB: wish(), DB: wish()}, {}, {}, held_back=frozenset({WEB}))
+    seen = Picture({WEB: wish(), DB: wish()}, {}, {}, held_back=frozenset({WEB}))
     assert {task.name for task in reconcile(seen)} == {DB}
 
 
 NAMES = [UnitName(f"u{number}.service") for number in range(5)]
 small = st.integers(1, 2)
 goals = st.sampled_from([LOADED, LAUNCHED])
-stamps = st.sampled_from([None, "noon", "night"])
+stamps = st.sampled_from([None, "2026-01-01", "2026-01-02"])
 wishes = st.builds(
     lambda goal, uid, text, stamp: wish(goal, uid=uid, epoch=uid, text=text, restarted=stamp),
     goals,
@@ -179,18 +191,20 @@ wishes = st.builds(
 records = st.one_of(
     st.just(STRAY),
     st.builds(
-        lambda goal, uid, text, stamp: done(goal, uid=uid, epoch=uid, text=text, restarted=stamp),
+        lambda goal, uid, text, stamp, adrift: done(
+            goal, uid=uid, epoch=uid, text=text, restarted=stamp, adrift=adrift
+        ),
         st.sampled_from([INACTIVE, LOADED, LAUNCHED]),
         small,
         st.sampled_from("ab"),
         stamps,
+        st.booleans(),
     ),
 )
 statuses = st.sampled_from([NOWHERE, ACTIVE, DEAD, FAILED, GONE_WHILE_RUNNING])
 names = st.sampled_from(NAMES)
 pictures = st.builds(
     Picture,
-    revision=st.just(Revision(100)),
     wanted=st.dictionaries(names, wishes),
     applied=st.dictionaries(names, records),
     units=st.dictionaries(names, statuses),
@@ -221,11 +235,12 @@ def carry_out(tasks: tuple[Task, ...], seen: Picture) -> Picture:
         elif kind is Kind.LOAD:
             if applied[name].goal is INACTIVE:
                 applied[name] = applied[name].model_copy(update={"goal": LOADED})
-        elif kind in {Kind.START, Kind.RESTART, Kind.NOTE}:
-            goal = applied[name].goal if kind is Kind.NOTE else LAUNCHED
-            update = {"goal": goal, "restarted": seen.wanted[name].restarted}
+        elif kind in {Kind.START, Kind.RESTART}:
+            update = {"goal": LAUNCHED, "restarted": seen.wanted[name].restarted}
             applied[name] = applied[name].model_copy(update=update)
-            units[name] = units[name] if kind is Kind.NOTE else ACTIVE
+            units[name] = ACTIVE
+        elif kind is Kind.NOTE:
+            applied[name] = applied[name].taken_over(seen.wanted[name])
     return replace(seen, applied=applied, units=units)
 
 
@@ -238,7 +253,7 @@ def test_when_everything_was_carried_out_there_is_nothing_left_to_do(seen: Pictu
 def test_a_registered_host_has_what_is_wanted_in_the_end(seen: Picture) -> None:
     seen = replace(seen, registered=True, held_back=frozenset(), unreadable=frozenset(), collisions={})
     after = carry_out(reconcile(seen), seen)
-    assert after.applied.keys() == seen.wanted.keys()
+    assert {name for name, record in after.applied.items() if not record.adrift} == seen.wanted.keys()
     for name, wanted in seen.wanted.items():
         record = after.applied[name]
         assert (record.uid, record.epoch, record.hash, record.goal) == (
@@ -247,7 +262,7 @@ def test_a_registered_host_has_what_is_wanted_in_the_end(seen: Picture) -> None:
             wanted.hash,
             wanted.goal,
         )
-        assert wanted.restarted is None or record.restarted == wanted.restarted
+        assert wanted.restarted is None or (record.restarted is not None and record.restarted >= wanted.restarted)
 
 
 @given(pictures)
@@ -265,7 +280,8 @@ def test_what_runs_is_never_written_over_nor_unloaded_without_a_stop(seen: Pictu
         assert not seen.is_up(name) or (Kind.STOP, name) in tasks
     for name in {name for kind, name in tasks if kind is Kind.WRITE}:
         record = seen.applied.get(name)
-        same = record is not None and record.is_of(seen.wanted[name]) and record.hash == seen.wanted[name].hash
+        wanted = seen.wanted[name]
+        same = record is not None and record.hash == wanted.hash and (record.is_of(wanted) or record.outlived(wanted))
         assert record is None or same or (Kind.UNLOAD, name) in tasks
 
 
@@ -288,7 +304,7 @@ def test_nothing_is_done_with_units_that_are_to_be_left_alone(seen: Picture) -> 
 @given(pictures)
 def test_an_unregistered_host_only_clears_away(seen: Picture) -> None:
     tasks = reconcile(replace(seen, registered=False))
-    assert {task.kind for task in tasks} <= {Kind.STOP, Kind.UNLOAD, Kind.RELOAD}
+    assert {task.kind for task in tasks} <= {Kind.STOP, Kind.UNLOAD, Kind.RELOAD, Kind.NOTE}
 
 
 @given(pictures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fleetpy.ids import Epoch, Revision, UnitHash, UnitUID
+from fleetpy.ids import Epoch, UnitHash, UnitUID
 from fleetpy.model.records import PlacementRecord, StateRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy_agent.applied import STRAY, AppliedRecord
@@ -18,7 +18,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 WISH = PlacementRecord(uid=UnitUID(1), hash=UnitHash("a"), goal=LAUNCHED, epoch=Epoch(2), restarted="noon")
 DONE = AppliedRecord(uid=UnitUID(1), hash=UnitHash("a"), goal=LAUNCHED, epoch=Epoch(2), restarted="noon")
 RUNS = UnitStatus("loaded", "active", "running")
-SEEN = Picture(Revision(9), {WEB: WISH}, {WEB: DONE}, {WEB: RUNS})
+SEEN = Picture({WEB: WISH}, {WEB: DONE}, {WEB: RUNS})
 NOTHING = Findings()
 
 

@@ -143,3 +143,12 @@ def test_pages_together_are_the_list(names: set[str], limit: int) -> None:
 def test_a_token_reads_as_it_was_written(kind: int, limit: int, revision: int, after: str) -> None:
     token = PageToken(kind, limit, Revision(revision), after)
     assert PageToken.decode(token.encode()) == token
+
+
+def test_when_the_registry_was_set_back_a_list_is_not_taken_for_another_of_the_same_revision() -> None:
+    pages = pager()
+    pages.page([], Revision(9), lambda: entries("a", "b", "lost"))
+    pages.page([], Revision(8), lambda: entries("a", "b"))
+    first = pages.page([], Revision(9), lambda: entries("a", "b", "c"))
+    second = pages.page([first.next_token], Revision(9), lambda: entries("a", "b", "c"))
+    assert list(second.items) == ["C"]

@@ -87,9 +87,18 @@ class Cluster:
             if reported:
                 self.report(machine, name, uid=unit.uid, epoch=epoch)
 
-    def report(self, machine: str, name: str, *, uid: int = 1, epoch: int = 50, refused: str | None = None) -> None:
+    def report(
+        self,
+        machine: str,
+        name: str,
+        *,
+        uid: int = 1,
+        epoch: int = 50,
+        refused: str | None = None,
+        adrift: bool = False,
+    ) -> None:
         key = MachineID(machine), UnitName(name)
-        self.reports[key] = Report(*key, UnitUID(uid), Epoch(epoch), refused, TEXT)
+        self.reports[key] = Report(*key, UnitUID(uid), Epoch(epoch), refused, TEXT, adrift)
 
     def remove(self, machine: str, name: str) -> None:
         """As if it had never been placed there."""
@@ -141,7 +150,11 @@ class Cluster:
     def let_agents_work(self) -> None:
         """Every live agent makes its host match its placements, and keeps to what it has refused."""
         self.revision += 1
-        refused = {key: report for key, report in self.reports.items() if report.refused is not None}
+        refused = {
+            key: report
+            for key, report in self.reports.items()
+            if report.refused is not None or (report.adrift and key not in self.placements)
+        }
         running = {
             key: Report(*key, placement.uid, placement.epoch, None, placement.hash)
             for key, placement in self.placements.items()

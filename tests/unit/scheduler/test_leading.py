@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from fleetpy.registry.election import Election
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Delete
+from fleetpy.registry.protocol import Delete, Put
 from fleetpy_scheduler.leading import Scheduler
 from fleetpy_scheduler.metrics import EngineMetrics
+from tests.support.backup import backup, renewed
+from tests.support.faulty import FaultyRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +31,7 @@ TTL = 5.0
 class Candidate:
     scheduler: asyncio.Task[None]
     renewer: asyncio.Task[None]
-    registry: MemoryRegistry
+    registry: FaultyRegistry
     said: list[str]
 
 
@@ -41,7 +44,7 @@ class Candidates:
         self.client = MemoryRegistry(self.store)
 
     def start(self, name: str) -> Candidate:
-        registry = MemoryRegistry(self.store)
+        registry = FaultyRegistry(MemoryRegistry(self.store), random.Random(0))  # noqa: S311 - not a secret
         renewer = Renewer(registry, TTL, asyncio.get_running_loop().time)
         said: list[str] = []
         scheduler = Scheduler(
@@ -118,4 +121,25 @@ async def test_a_scheduler_whose_key_was_removed_stands_again() -> None:
         await candidates.client.commit([Delete(KEYS.leader)])
         await asyncio.sleep(1)
         assert await candidates.leader() == "first"
+        assert first.said.count("Waits to lead") == 2
+
+
+@pytest.mark.looptime
+async def test_when_the_registry_was_set_back_the_leader_begins_a_new_term() -> None:
+    """Its lease and its key have survived in the backup: what it has under way must not be written all the same."""
+    async with cluster() as candidates:
+        first = candidates.start("first")
+        await asyncio.sleep(1)
+        saved = backup(candidates.store, candidates.store.now)
+        for number in range(10):
+            await candidates.client.commit([Put(f"{KEYS.prefix}later/{number}", b"")])
+        await asyncio.sleep(60)
+        before = saved.get(KEYS.leader)
+        assert before is not None
+        await first.registry.switch(MemoryRegistry(renewed(saved)))
+        await asyncio.sleep(2)
+        after = saved.get(KEYS.leader)
+        assert after is not None
+        assert after.lease == before.lease
+        assert after.create_revision > before.create_revision
         assert first.said.count("Waits to lead") == 2

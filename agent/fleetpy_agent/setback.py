@@ -1,0 +1,36 @@
+"""What runs here when the registry was set back to an older state, as by restoring a backup, or was lost altogether.
+
+The placements that such a registry does not have were not taken away by anybody, so what they started is left as it is
+for as long as it runs, and its state says so: it is adrift. When the unit is placed here again with the same text, it
+is taken over as it is (docs/adr/0011-a-registry-that-was-set-back.md).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleetpy_agent.ledger import Ledger
+    from fleetpy_agent.wishes import Wishes
+
+_log = logging.getLogger(__name__)
+
+
+def note_adrift(ledger: Ledger, wishes: Wishes) -> None:
+    """Note which of our units the registry no longer knows of.
+
+    They are those that went from the placements when it was set back and, for an agent that was not there to see that,
+    those whose epochs are yet to come.
+    """
+    placed = wishes.readable().keys() | wishes.unreadable()
+    for name, record in tuple(ledger.records.items()):
+        unknown = name in wishes.swept or record.epoch > wishes.revision
+        if name in placed or record.adrift or not unknown:
+            continue
+        _log.warning("%s is left as it is: the registry was set back to before it was placed here", name)
+        try:
+            ledger.put(name, record.model_copy(update={"adrift": True}))
+        except OSError as error:
+            _log.error("%s: cannot note that nobody took it away: %s", name, error)
+    wishes.swept.clear()

@@ -1,0 +1,72 @@
+"""What runs on though the registry was set back to a state that does not have it there."""
+
+from __future__ import annotations
+
+from fleetpy.model.states import UnitGoal
+from tests.unit.planner.builders import Cluster, idle, make_machine, reasons, told
+
+
+def adrift(*machines: str) -> Cluster:
+    """web.service runs on m2, and nobody knows why."""
+    cluster = Cluster.of(*machines)
+    cluster.report("m2", "web.service", uid=7, adrift=True)
+    return cluster
+
+
+def test_what_nobody_wants_is_left_alone() -> None:
+    cluster = adrift("m1", "m2")
+    assert cluster.plan() == idle()
+    cluster.submit("web.service", goal="inactive")
+    assert cluster.plan() == idle()
+
+
+def test_what_is_wanted_is_at_home_where_it_runs() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service")
+    planned = cluster.plan()
+    assert reasons(planned) == ["gives web.service to m2: it runs there since before the registry was set back"]
+    assert planned.pending == {}
+    cluster.carry_out(planned)
+    assert cluster.plan() == idle()
+    assert cluster.settle() == []
+
+
+def test_of_two_copies_the_one_that_has_run_on_stays() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service", uid=7)
+    cluster.put("m1", "web.service")
+    cluster.settle()
+    assert cluster.where() == {"web.service": ["m2"]}
+
+
+def test_a_global_unit_is_taken_over_on_each_machine() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.report("m1", "web.service", uid=7, adrift=True)
+    cluster.submit("web.service", is_global=True)
+    assert told(cluster.plan()) == ["place web.service m1", "place web.service m2"]
+
+
+def test_where_it_may_not_stay_it_leaves_by_the_next_plan() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.join(make_machine("m1", region="eu"))
+    cluster.submit("web.service", metadata={"region": "eu"})
+    cluster.settle()
+    assert cluster.where() == {"web.service": ["m1"]}
+
+
+def test_what_runs_twice_is_taken_over_once() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.report("m1", "web.service", uid=7, adrift=True)
+    cluster.submit("web.service")
+    cluster.settle()
+    assert cluster.where() == {"web.service": ["m1"]}
+
+
+def test_what_is_to_be_inactive_again_is_stopped() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service")
+    cluster.settle()
+    cluster.change("web.service", goal=UnitGoal.INACTIVE)
+    cluster.settle()
+    assert cluster.where() == {}
+    assert cluster.reports == {}
