@@ -2,7 +2,7 @@
 
 The placements that such a registry does not have were not taken away by anybody, so what they started is left as it is
 for as long as it runs, and its state says so: it is adrift. When the unit is placed here again with the same text, it
-is taken over as it is (docs/adr/0011-a-registry-that-was-set-back.md).
+is taken over as it is (docs/adr/0012-a-registry-that-was-set-back.md).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ none is told twice; what happened and was undone between two reads is never told
 
 A store that was set back, as by restoring a backup, is told from one that has only gone on by its revision, or by its
 name and term (`Store`). It is followed like any other, and the changes say so: what they remove was not removed by
-anybody (docs/adr/0011-a-registry-that-was-set-back.md).
+anybody (docs/adr/0012-a-registry-that-was-set-back.md).
 
 A key that was removed and created again between two reads is told as changed, with its new create-revision.
 """

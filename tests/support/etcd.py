@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import socket
+import tarfile
 from typing import TYPE_CHECKING, Any, cast
 
 # Its reaper is an image that cannot be pulled everywhere; containers are removed by who starts them.
@@ -69,11 +71,15 @@ class EtcdServer:
         scheme: str = "http",
         files: Path | None = None,
         in_memory: bool = True,
+        port: int = 0,
+        backup: bool = False,
     ) -> None:
-        self.port = free_port()
+        """`backup`: begin as /etc/etcd-test/backup.db is restored. A `port` of 0 is a free one."""
+        self.port = port or free_port()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._options = options
         self._scheme = scheme
+        self._backup = backup
         self.container = DockerContainer(ensure_base_image())
         # The method for this takes no address, though what it writes here may have one.
         cast("dict[str, Any]", self.container.ports)[str(_CLIENT_PORT)] = ("127.0.0.1", self.port)
@@ -84,15 +90,16 @@ class EtcdServer:
 
     def start(self) -> Self:
         """Start the container; etcd then takes a moment to answer."""
-        self.container.with_command(
-            [
-                "etcd",
-                "--data-dir=/data",
-                f"--listen-client-urls={self._scheme}://0.0.0.0:{_CLIENT_PORT}",
-                f"--advertise-client-urls={self.url}",
-                *self._options,
-            ]
-        )
+        etcd = [
+            "etcd",
+            "--data-dir=/data/etcd",
+            f"--listen-client-urls={self._scheme}://0.0.0.0:{_CLIENT_PORT}",
+            f"--advertise-client-urls={self.url}",
+            *self._options,
+        ]
+        tokens = [option for option in self._options if option.startswith("--initial-cluster-token")]
+        restore = f"etcdctl snapshot restore {_FILES}/backup.db --data-dir=/data/etcd {' '.join(tokens)}"
+        self.container.with_command(["sh", "-c", f'{restore} && exec "$@"', "sh", *etcd] if self._backup else etcd)
         self.container.start()
         return self
 
@@ -114,6 +121,13 @@ class EtcdServer:
         if user:
             environment["ETCDCTL_USER"] = user
         return _run(self.container, "etcdctl", *arguments, environment=environment)
+
+    def save(self, folder: Path) -> None:
+        """Make a backup, `backup.db` in the folder."""
+        self.etcdctl("snapshot", "save", "/tmp/backup.db")  # noqa: S108 - the container's own
+        chunks, _ = self.container.get_wrapped_container().get_archive("/tmp/backup.db")  # noqa: S108 - likewise
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            tar.extractall(folder, filter="data")
 
     def halt(self) -> None:
         """Stop etcd as a host that goes down does."""
