@@ -12,7 +12,7 @@ VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagra
   VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
 SOURCES := fleetpy agent scheduler api cli lab tests benchmarks man
 
-.PHONY: help setup demo check vagrant-program test test-fast simulate chaos bench kit docs man clean
+.PHONY: help setup demo check vagrant-program test test-fast simulate chaos fuzz bench kit docs man clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,13 +51,16 @@ test: setup  ## every test: unit, contract, integration (real etcd), cluster (re
 	@$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider $(PYTEST_ARGS)
 
 test-fast: setup  ## the tests that need nothing but Python
-	@$(BIN)/pytest -p no:cacheprovider tests/unit $(PYTEST_ARGS)
+	@$(BIN)/pytest -p no:cacheprovider tests/unit tests/fuzz $(PYTEST_ARGS)
 
 simulate: setup  ## the cluster in virtual time, with faults: SEEDS=1000 of them, or SEED=n with all that happens in it
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS))) $(if $(FIRST),--first $(FIRST))
 
 chaos: setup  ## random faults on real hosts, and proof that no promise was broken (MINUTES=10, SEED=…)
 	@$(AS_ROOT) $(BIN)/fleet-lab chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+fuzz: setup  ## what reads input from outside, fed by coverage-guided fuzzing (MINUTES=10, TARGET=…)
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(TARGET),--target $(TARGET))
 
 bench: setup  ## measure (benchmarks/README.md)
 	@$(AS_ROOT) $(BIN)/python -m benchmarks

@@ -44,7 +44,9 @@ class RefusedError(UserError):
 
 def error_body(code: int, message: str) -> bytes:
     """The JSON of an error."""
-    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode()
+    text = json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+    # A message may quote what was sent, halves of surrogate pairs too: escaped like this they are JSON's own escapes.
+    return text.encode(errors="backslashreplace")
 
 
 def error_response(code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

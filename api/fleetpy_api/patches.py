@@ -17,7 +17,7 @@ from fleetpy_api.errors import RefusedError
 MAX_VALUE = 4096
 """Characters of a value, which every scheduler and API keeps in memory."""
 
-_PATH = re.compile(r"/([^/]{1,64})/metadata/([A-Za-z0-9_.-]{1,128})")
+_PATH = re.compile(r"/([A-Za-z0-9_.-]{1,64})/metadata/([A-Za-z0-9_.-]{1,128})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ def read_patches(body: bytes) -> list[MetadataPatch]:
     """The operations in order; raises `RefusedError` (400) for the first that is wrong, and nothing is done then."""
     try:
         operations = json.loads(body)
+    except RecursionError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from error
     except ValueError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
     if not isinstance(operations, list):
@@ -60,9 +62,20 @@ def _value(index: int, operation: dict[str, Any]) -> str:
         value = value.get("value")
     if not isinstance(value, str) or not value:
         raise _wrong(index, "add and replace take a value, which is a text and not empty")
+    if not _is_unicode(value):
+        raise _wrong(index, "its value is not valid Unicode")
     if len(value) > MAX_VALUE:
         raise _wrong(index, f"its value is longer than {MAX_VALUE} characters")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be stored: JSON may have halves of surrogate pairs, which nothing can encode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(index: int, problem: str) -> RefusedError:

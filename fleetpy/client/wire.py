@@ -39,7 +39,7 @@ def decode(kind: type[T], text: str | bytes) -> T:
     """Read one entity from JSON; raises `UnreadableAnswerError`."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableAnswerError(f"the API's answer is not JSON: {_short(text)}") from error
     return decode_value(kind, value)
 

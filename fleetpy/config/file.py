@@ -72,8 +72,10 @@ def split_list(value: str, origin: str) -> tuple[str, ...]:
         hint = """write it as ["A", "B"] or as A,B"""
         try:
             items = json.loads(value)
+        except RecursionError as error:
+            raise ConfigError(f"{origin}: {value[:80]!r} is not a JSON list: it is nested too deeply") from error
         except ValueError as error:
-            raise ConfigError(f"{origin}: {value!r} is not a JSON list ({error}); {hint}") from error
+            raise ConfigError(f"{origin}: {value[:80]!r} is not a JSON list ({error}); {hint}") from error
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise ConfigError(f"{origin}: {value!r} is not a JSON list of strings; {hint}")
         return tuple(item.strip() for item in items if item.strip())

@@ -6,6 +6,8 @@ import re
 
 from fleetpy.errors import ConfigError
 
+_LONGEST_NUMBER = 18
+"""Digits."""
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _TRUE = {"1", "t", "true", "yes", "on"}
@@ -46,6 +48,8 @@ def whole_number(value: str, origin: str) -> int:
     text = value.strip()
     if not (text.isascii() and text.isdigit()):
         raise ConfigError(f"{origin}: {value!r} is not a whole number; write digits alone")
+    if len(text) > _LONGEST_NUMBER:
+        raise ConfigError(f"{origin}: a number of {len(text)} digits is too large")
     return int(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -76,4 +77,23 @@ def test_a_wrong_operation_is_400_and_named(wrong: Any, words: str) -> None:
 @pytest.mark.parametrize(("body", "words"), [(b"", "not JSON"), (b"[", "not JSON"), (b"{}", "a list of operations")])
 def test_what_is_no_patch_is_400(body: bytes, words: str) -> None:
     with pytest.raises(RefusedError, match=words):
+        read_patches(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (b"9" * 5000, "the body is not JSON: "),
+        (b'[{"op":"\xff"}]', "the body is not JSON: "),
+        (
+            b'[{"op":"add","path":"/%s/metadata/a","value":"\\ud800"}]' % M1.encode(),
+            "operation 0 of the patch: its value is not valid Unicode",
+        ),
+        (b'[{"op":"add","path":"/\\ud800/metadata/a","value":"b"}]', "operation 0 of the patch: its path is '/\\ud800"),
+        (b'[{"op":"add","path":"/1\\n/metadata/a","value":"b"}]', "operation 0 of the patch: its path is '/1\\n"),
+    ],
+)
+def test_what_no_registry_could_hold_is_refused(body: bytes, problem: str) -> None:
+    with pytest.raises(RefusedError, match="^" + re.escape(problem)):
         read_patches(body)

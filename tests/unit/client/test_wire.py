@@ -50,6 +50,9 @@ def test_null_is_nothing_where_go_writes_it_for_an_empty_list() -> None:
     ("text", "says"),
     [
         (b"<html>", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"many":' * 50_000, "not JSON"),
+        (b'{"number": ' + b"9" * 5000, "not JSON"),
         (b"[]", "it should be an object"),
         (b'{"inner": {}}', "inner should be an object with 'text'"),
         (b'{"inner": {"text": 1}}', "inner.text should be a str"),

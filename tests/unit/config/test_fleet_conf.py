@@ -98,6 +98,11 @@ def test_an_option_of_the_originals_insides_is_accepted_with_a_warning_that_says
             "disable_engine=perhaps",
             "fleet.conf:1: disable_engine: 'perhaps' is neither true nor false; write one of the two",
         ),
+        ("token_limit=" + "9" * 5000, "fleet.conf:1: token_limit: a number of 5000 digits is too large"),
+        (
+            "etcd_servers=" + "[" * 100_000,
+            f"fleet.conf:1: etcd_servers: {'[' * 80!r} is not a JSON list: it is nested too deeply",
+        ),
         (
             "systemd_user=true",
             (
