@@ -101,4 +101,5 @@ def _machines(context: click.Context, incomplete: str) -> dict[str, str]:
 def _hasty(context: click.Context) -> Session:
     session = context.find_object(Session) or Session()
     session.request_timeout = min(session.request_timeout, PATIENCE)
+    session.debug = False  # a command line is being typed there
     return session

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from fleetpy_cli.main import unknown_command
+from fleetpy_cli.main import COMMANDS, unknown_command
 from fleetpy_cli.options import FleetCommand
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from fleetpy_cli.completion import commands  # noqa: PLC0415 - for a shell that asks, and nobody else
+
+    return commands({name: entry.summary for name, entry in COMMANDS.items()}, incomplete)
 
 
 @click.command("help", cls=FleetCommand)
-@click.argument("command", required=False, metavar="[COMMAND]")
+@click.argument("command", required=False, metavar="[COMMAND]", shell_complete=_complete)
 @click.pass_context
 def show_help(context: click.Context, command: str | None) -> int:
     """Show what there is to know about a command."""

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 COLLECT_AFTER = 100_000
 """How many objects more than before there are when garbage is looked for: imports and long lists make none."""
 
+COMPLETE = "_FLEETCTL_COMPLETE"
+"""The variable by which a shell asks what it may complete; the name is click's."""
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
 
@@ -172,6 +175,10 @@ class FleetGroup(click.Group):
         """Run, and exit."""
         session = Session()
         extra.pop("standalone_mode", None)
+        if COMPLETE in os.environ:
+            from fleetpy_cli.shells import register  # noqa: PLC0415 - for a shell that asks, and nobody else
+
+            register()
         try:
             code = super().main(args, prog_name or self.name, standalone_mode=False, obj=session, **extra)
         except click.ClickException as error:

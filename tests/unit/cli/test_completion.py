@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.shell_completion import CompletionItem
 
-from fleetpy_cli.main import COMMANDS
+from fleetpy_cli.main import COMMANDS, COMPLETE, cli
+from fleetpy_cli.shells import BackslashZsh
 from tests.support.fake_fleetd import M1, M2, FakeFleetd
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ def ask(line: str, here: Path, endpoint: str) -> list[str]:
         cwd=here,
         env={
             "_FLEETCTL_COMPLETE": "bash_complete",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(line.split(" ")) - 1),
+            "COMP_LINE": line,
+            "COMP_WORDBREAKS": " \t\n\"'@><=;|&(:",
             "FLEETCTL_ENDPOINT": endpoint,
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
@@ -54,6 +56,7 @@ def test_commands_and_global_options(complete: Complete) -> None:
     assert complete("fleetctl ") == sorted(COMMANDS)
     assert complete("fleetctl list-u") == ["list-unit-files", "list-units"]
     assert complete("fleetctl --tu") == ["--tunnel"]
+    assert complete("fleetctl help list-u") == ["list-unit-files", "list-units"]
 
 
 def test_units_of_the_cluster(complete: Complete) -> None:
@@ -81,6 +84,35 @@ def test_machines_and_units_for_ssh(complete: Complete) -> None:
 
 def test_a_cluster_that_is_away_has_no_names(here: Path) -> None:
     assert ask("fleetctl stop ", here, f"unix://{here}/none.sock") == []
+
+
+def test_bash_is_given_what_lies_behind_the_end_of_its_own_word(
+    complete: Complete, fleetd: FakeFleetd, here: Path
+) -> None:
+    for name in ("a:b.service", "a:bc@1.service", "dev-x\\x2dy@1.mount"):
+        fleetd.add(name, HELLO)
+    (here / "my units").mkdir()
+    for line, offered in {
+        "fleetctl stop we": ["web@1.service"],
+        "fleetctl stop web@": ["@1.service"],
+        "fleetctl stop web@1": ["@1.service"],
+        "fleetctl stop a": ["a:b.service", "a:bc@1.service"],
+        "fleetctl stop a:b": ["b.service", "bc@1.service"],
+        "fleetctl stop a:bc@": ["@1.service"],
+        "fleetctl stop dev": [r"dev-x\\x2dy@1.mount"],
+        r"fleetctl stop dev-x\\x2dy@": ["@1.mount"],
+        "fleetctl list-units --output=j": ["json"],
+        "fleetctl --debug=true stop we": ["web@1.service"],
+        "fleetctl submit my": [r"my\ units/"],
+    }.items():
+        assert complete(line) == offered
+
+
+def test_zsh_s_values_keep_their_backslashes() -> None:
+    described = CompletionItem("a:b\\x2d.mount", help="A mount: that")
+    zsh = BackslashZsh(cli, {}, "fleetctl", COMPLETE)
+    assert zsh.format_completion(described) == "plain\na\\:b\\\\x2d.mount\nA mount: that"
+    assert zsh.format_completion(CompletionItem("a\\x2d")) == "plain\na\\x2d\n_"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
