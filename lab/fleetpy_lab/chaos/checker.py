@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 CHECKS = (
     copies.never_twice,
     copies.stale_copies_go,
+    copies.conflicting_units_stay_apart,
     copies.epochs_grow,
     causes.nothing_ends_without_a_cause,
     recovery.what_can_run_runs,

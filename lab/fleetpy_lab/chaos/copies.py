@@ -1,10 +1,11 @@
-"""How many copies of a unit ran at once."""
+"""What ran at once: copies of a unit, and units that conflict."""
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING
 
+from fleetpy.unit.glob import matches
 from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.chaos.spans import Span, without
 from fleetpy_lab.chaos.violation import Violation
@@ -55,6 +56,19 @@ def _back(history: History, strike: Strike, latest: float) -> float:
     """When the strike's host was registered again; `latest` if that was later, or need not be."""
     again = (moment for moment in history.registrations.get(strike.host, ()) if moment >= strike.ending)
     return min(next(again, latest), latest)
+
+
+def conflicting_units_stay_apart(history: History, promises: Promises) -> Iterator[Violation]:
+    """Units of which one has `Conflicts=` for the other never run on one host at the same time."""
+    del promises
+    for one, other in combinations(history.units.values(), 2):
+        if not (matches(one.conflicts, other.name) or matches(other.conflicts, one.name)):
+            continue
+        for first, second in product(history.runs_of(one.name), history.runs_of(other.name)):
+            both = _both(history, first, second)
+            if first.host == second.host and both.seconds > 0:
+                words = f"ran beside {other.name} on {first.host} for {both.seconds:.2f} s"
+                yield Violation("conflicting units stay apart", one.name, both.began, words)
 
 
 def epochs_grow(history: History, promises: Promises) -> Iterator[Violation]:

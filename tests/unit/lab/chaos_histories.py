@@ -17,6 +17,7 @@ HOSTS = ("a", "b", "c")
 KEEP = LoadUnit("keep.service")
 ONCE = LoadUnit("once.service", stops=True)
 BESIDE = LoadUnit("beside.service", leader="once.service")
+APART = LoadUnit("apart.service", conflicts="keep.*")
 EVERY = LoadUnit("every.service", is_global=True)
 CHANGING = LoadUnit("changing.service", changing=True)
 

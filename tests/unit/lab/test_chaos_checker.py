@@ -7,7 +7,7 @@ from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.chaos.history import Late
 from fleetpy_lab.chaos.promises import Promises
 from fleetpy_lab.chaos.spans import Span
-from tests.unit.lab.chaos_histories import BESIDE, CHANGING, EVERY, HOSTS, KEEP, ONCE, Story
+from tests.unit.lab.chaos_histories import APART, BESIDE, CHANGING, EVERY, HOSTS, KEEP, ONCE, Story
 
 ALONE_IN_TIME = 25.0
 """What a unit with OnPartition=stop may take to run elsewhere."""
@@ -195,6 +195,17 @@ def test_a_machine_that_cannot_hear_of_a_wish_may_run_on() -> None:
     story.wish(100.0, CHANGING, text=None)
     story.ran("a", 0.5, 160.0)
     assert broken(story) == []
+
+
+def test_conflicting_units_never_run_on_one_host_at_once() -> None:
+    story = Story((APART, KEEP))
+    story.ran("a", 0.5, 5.0, unit=APART)
+    story.ran("b", 5.5, unit=APART)
+    story.ran("a", 5.1, unit=KEEP)
+    story.wish(4.5, APART, text=1)
+    assert broken(story) == []
+    story.ran("b", 600.0, unit=KEEP)
+    assert ("conflicting units stay apart", APART.name, 600.0) in broken(story)
 
 
 def test_epochs_grow_with_each_placement() -> None:
