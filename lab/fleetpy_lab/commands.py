@@ -40,13 +40,23 @@ _anything = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 )
 @click.option("--metadata", multiple=True, metavar="HOST:KEY=VALUE", help="Metadata of a new host; several times.")
 @click.option("--secure-etcd", is_flag=True, help="etcd with TLS, client certificates and users (a new lab's).")
+@click.option("--engines", is_flag=True, help="New hosts have Docker, podman and systemd-nspawn.")
 @click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds, once the images are built.")
 @_output
 @click.pass_obj
-def up(name: str, hosts: int, metadata: tuple[str, ...], timeout: float, output: str, *, secure_etcd: bool) -> None:
+def up(
+    name: str,
+    hosts: int,
+    metadata: tuple[str, ...],
+    timeout: float,
+    output: str,
+    *,
+    secure_etcd: bool,
+    engines: bool,
+) -> None:
     """Bring the lab up, or what is missing, dead or cut off of it."""
     lab = Lab(name)
-    made = lab.up(hosts, metadata=read_metadata(metadata), secure_etcd=secure_etcd, timeout=timeout)
+    made = lab.up(hosts, metadata=read_metadata(metadata), secure_etcd=secure_etcd, engines=engines, timeout=timeout)
     print_hosts(made, output)
 
 
@@ -150,7 +160,11 @@ def images(output: str) -> None:
     """Build the images, if they are not there, without starting a host."""
     progress = Progress()
     client = ensure_engine(progress)
-    built = [ensure_base_image(client, progress), ensure_host_image(client, progress)]
+    built = [
+        ensure_base_image(client, progress),
+        ensure_host_image(client, progress),
+        ensure_host_image(client, progress, engines=True),
+    ]
     if output == "json":
         print_json(built)
     else:

@@ -1,14 +1,16 @@
 """The host image: the base image, fleetpy's dependencies, fleetpy itself, each a layer with a cache of its own.
 
 Wheels are fetched and built outside and installed inside without network, by the steps of the script that makes any
-Debian machine a host (kit.py). A change of fleetpy's code
-costs only the last layer, some seconds. Tags carry a digest of what went in, so an image is never older than its tag.
+Debian machine a host (kit.py). A change of fleetpy's code costs only the last layer, some seconds. Hosts with engines
+for containers have those in one more layer, below the last. Tags carry a digest of what went in, so an image is never
+older than its tag.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -33,35 +35,48 @@ if TYPE_CHECKING:
 CONTAINER = RECIPE / "container"
 """What only containers need."""
 _DEPENDENCIES_LAYER = ("dependencies.Dockerfile", "prepare.sh", "init.sh")
+_ENGINES = RECIPE / "engines"
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _CODE = ("fleetpy", "agent", "scheduler", "api", "cli", "units/system", "pyproject.toml")
-NEWEST = "fleetpy-lab/host:latest"
+NEWEST = "latest"
 """Another tag of the host image that was asked for last: what runs hosts without this package needs no digest."""
 _KEPT_IMAGES = 3
 """How many images of each kind stay, the newest: another lab may be about to use an earlier one."""
 
 
-def ensure_host_image(client: docker.DockerClient | None = None, progress: Progress | None = None) -> str:
-    """The tag of the host image with the code as it is now, built if need be. Raises `LabError`."""
+def ensure_host_image(
+    client: docker.DockerClient | None = None, progress: Progress | None = None, *, engines: bool = False
+) -> str:
+    """The tag of the host image with the code as it is now, built if need be; `engines`: for containers inside hosts.
+
+    Raises `LabError`.
+    """
     progress = progress or Progress()
     client = client or ensure_engine(progress)
     root = project_root()
     ensure_base_image(client, progress)
     dependencies = project_requirements()
-    lower = f"fleetpy-lab/dependencies:{_dependencies_digest(dependencies)}"
-    host = f"fleetpy-lab/host:{_code_digest(root, lower)}"
+    below = f"fleetpy-lab/dependencies:{_dependencies_digest(dependencies)}"
+    lower = f"fleetpy-lab/engines:{_engines_digest(below)}" if engines else below
+    name = "fleetpy-lab/host-with-engines" if engines else "fleetpy-lab/host"
+    host = f"{name}:{_code_digest(root, lower)}"
     if not has_image(client, host):
-        _build_layers(client, lower, host, dependencies, progress)
-    client.images.get(host).tag(*NEWEST.split(":"))
+        _build_layers(client, below, lower, host, dependencies, progress)
+    client.images.get(host).tag(name, NEWEST)
     return host
 
 
 def _build_layers(
-    client: docker.DockerClient, lower: str, host: str, dependencies: list[str], progress: Progress
+    client: docker.DockerClient, below: str, lower: str, host: str, dependencies: list[str], progress: Progress
 ) -> None:
+    """The dependencies are `below`, and below the host is `lower`: the same, or engines in between."""
     with locked("host-image", progress):
-        if not has_image(client, lower):
+        if not has_image(client, below):
             with progress.step("building the layer of fleetpy's dependencies", "half a minute, until they change"):
-                _build_dependencies(client, lower, dependencies, progress)
+                _build_dependencies(client, below, dependencies, progress)
+        if not has_image(client, lower):
+            with progress.step("building the layer of engines for containers", "half a minute, until that changes"):
+                _build_engines(client, lower, below)
         if not has_image(client, host):
             with progress.step("building the layer of fleetpy itself", "some seconds, whenever the code has changed"):
                 _build_code(client, host, lower)
@@ -71,6 +86,12 @@ def _build_layers(
 def _dependencies_digest(dependencies: Iterable[str]) -> str:
     digest = hashlib.sha256("\n".join([BASE_IMAGE, *dependencies]).encode())
     _add_files(digest, RECIPE, [*_files(HOST), *(CONTAINER / name for name in _DEPENDENCIES_LAYER)])
+    return digest.hexdigest()[:12]
+
+
+def _engines_digest(lower: str) -> str:
+    digest = hashlib.sha256(lower.encode())
+    _add_files(digest, _ENGINES, _files(_ENGINES))
     return digest.hexdigest()[:12]
 
 
@@ -108,9 +129,16 @@ def _build_dependencies(client: docker.DockerClient, tag: str, dependencies: lis
                 "kit/wheels": Path(work),
             }
         )
-        _build(client, tag, context, {"BASE": BASE_IMAGE}, "dependencies")
+        _build(client, tag, context, {"BASE": BASE_IMAGE})
     for image in client.images.list(all=True, filters={"label": f"{IMAGE_LABEL}=build"}):
         remove_image(client, str(image.id))
+
+
+def _build_engines(client: docker.DockerClient, tag: str, lower: str) -> None:
+    """With the network of this machine, as debootstrap has it: apt inside fetches from the mirror that it used."""
+    context = _context({"Dockerfile": _ENGINES / "Dockerfile", "engines": _ENGINES})
+    proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    _build(client, tag, context, {"DEPENDENCIES": lower, **proxies}, network="host")
 
 
 def _build_code(client: docker.DockerClient, tag: str, lower: str) -> None:
@@ -123,7 +151,7 @@ def _build_code(client: docker.DockerClient, tag: str, lower: str) -> None:
                 "kit/units": project_root() / "units" / "system",
             }
         )
-        _build(client, tag, context, {"DEPENDENCIES": lower}, "host")
+        _build(client, tag, context, {"DEPENDENCIES": lower})
 
 
 def _context(parts: Mapping[str, Path]) -> io.BytesIO:
@@ -143,15 +171,22 @@ def _context(parts: Mapping[str, Path]) -> io.BytesIO:
     return archive
 
 
-def _build(client: docker.DockerClient, tag: str, context: io.BytesIO, arguments: dict[str, str], label: str) -> None:
+def _build(
+    client: docker.DockerClient,
+    tag: str,
+    context: io.BytesIO,
+    arguments: dict[str, str],
+    network: str = "none",
+) -> None:
+    kind = tag.partition(":")[0].removeprefix("fleetpy-lab/")
     try:
         client.images.build(
             fileobj=context,
             custom_context=True,
             tag=tag,
             buildargs=arguments,
-            labels={IMAGE_LABEL: label},
-            network_mode="none",
+            labels={IMAGE_LABEL: kind},
+            network_mode=network,
             rm=True,
             forcerm=True,
         )
@@ -163,7 +198,7 @@ def _build(client: docker.DockerClient, tag: str, context: io.BytesIO, arguments
 
 
 def _remove_old(client: docker.DockerClient) -> None:
-    for kind in ("host", "dependencies"):
+    for kind in ("host", "host-with-engines", "engines", "dependencies"):
         for image in _newest_first(client, f"{IMAGE_LABEL}={kind}")[_KEPT_IMAGES:]:
             _remove_tags(client, image)
 

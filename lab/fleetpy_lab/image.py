@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _SCRIPT = RECIPE / "container" / "rootfs.sh"
 IMAGE_LABEL = "org.fleetpy.lab.image"
-"""On every image of the lab: `base`, `dependencies` or `host`."""
+"""On every image of the lab: its kind, which is the last part of its name."""
 
 SUITE = "bookworm"
 

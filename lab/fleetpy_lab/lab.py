@@ -66,17 +66,19 @@ class Lab:
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         secure_etcd: bool = False,
         etcd_members: int = MOST_MEMBERS,
+        engines: bool = False,
         timeout: float = _UP_TIMEOUT,
     ) -> list[Host]:
         """Bring the lab up with at least that many hosts, and wait until they make a cluster.
 
         A lab that is up already gets the hosts that are missing, and those that are dead, paused or cut off come back.
-        `metadata` is by host name, for new hosts; a lab's etcd is secured (fleetpy_lab.etcd) when it is made, or
-        never, and the first `etcd_members` hosts of a new lab are its members. `timeout` counts from when the images
-        are built. What a failed `up` made is removed again.
+        `metadata` is by host name, for new hosts; with `engines`, new hosts have Docker, podman and systemd-nspawn.
+        A lab's etcd is secured (fleetpy_lab.etcd) when it is made, or never, and the first `etcd_members` hosts of a
+        new lab are its members. `timeout` counts from when the images are built. What a failed `up` made is removed
+        again.
         """
         names = self._check_names(hosts, metadata or {})
-        image = ensure_host_image(self._client, self._progress)
+        image = ensure_host_image(self._client, self._progress, engines=engines)
         with locked(f"lab-{self.name}", self._progress):
             present = self.hosts()
             etcd = _etcd_of(present) if present else Etcd(secure=secure_etcd, members=etcd_members)
@@ -94,7 +96,10 @@ class Lab:
                 self._undo(missing, everything=not present)
                 raise
         if any(host.image != image for host in present):
-            self._progress.say("some hosts run an earlier state of the code; `fleet-lab down` and `up` renews them")
+            kind = "with engines" if engines else "without engines"
+            self._progress.say(
+                f"some hosts are not {kind} and of the code as it is; `fleet-lab down` and `up` renews them"
+            )
         return self.hosts()
 
     def _check_names(self, hosts: int, metadata: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -27,12 +27,16 @@ def test_every_example_can_be_submitted_and_says_what_it_is(file: Path) -> None:
 
 def test_there_is_one_of_each_kind() -> None:
     assert [file.name for file in FILES] == [
+        "docker-web.service",
         "hello.service",
         "monitor.service",
+        "nspawn-web.service",
+        "podman-web.service",
         "web-discovery@.service",
         "web@.service",
     ]
-    assert requirements_of("hello.service", "hello.service") == Requirements()
+    for name in ("hello.service", "docker-web.service", "nspawn-web.service", "podman-web.service"):
+        assert requirements_of(name, name) == Requirements()
     assert requirements_of("monitor.service", "monitor.service") == Requirements(is_global=True)
     assert requirements_of("web@.service", "web@1.service").conflicts == ("web@*.service",)
     assert requirements_of("web-discovery@.service", "web-discovery@1.service").machine_of == ("web@1.service",)
