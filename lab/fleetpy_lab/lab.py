@@ -96,10 +96,8 @@ class Lab:
                 self._undo(missing, everything=not present)
                 raise
         if any(host.image != image for host in present):
-            kind = "with engines" if engines else "without engines"
-            self._progress.say(
-                f"some hosts are not {kind} and of the code as it is; `fleet-lab down` and `up` renews them"
-            )
+            kind = "an earlier state of the code, or have no engines" if engines else "an earlier state of the code"
+            self._progress.say(f"some hosts run {kind}; `fleet-lab down` and `up` renews them")
         return self.hosts()
 
     def _check_names(self, hosts: int, metadata: Mapping[str, Mapping[str, str]]) -> list[str]:
