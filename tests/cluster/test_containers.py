@@ -20,7 +20,7 @@ PORTS = {DOCKER: 8091, PODMAN: 8092, NSPAWN: 8093}
 CONTAINERS = {
     DOCKER: ("docker", "ps", "--format={{.Names}}"),
     PODMAN: ("podman", "ps", "--format={{.Names}}"),
-    NSPAWN: ("sh", "-c", "machinectl list --no-legend | cut -d' ' -f1"),
+    NSPAWN: ("sh", "-c", "ps -C systemd-nspawn -o args= | sed 's/.*--machine=//; s/ .*//'"),
 }
 """What lists the containers of an engine that run."""
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode().strip())"
@@ -63,6 +63,15 @@ def until_gone(cluster: Cluster, host: str) -> None:
     cluster.lab.wait_until(lambda: containers(cluster, host) == [], PATIENCE, f"no container runs on {host}")
 
 
+def kill_and_await_another(cluster: Cluster, host: str, unit: str) -> None:
+    """Kill what runs or watches over the unit's container, and wait until there is another."""
+    first = cluster.main_pid(host, unit)
+    cluster.signal(host, unit, "KILL")
+    cluster.lab.wait_until(
+        lambda: cluster.main_pid(host, unit) not in (0, first), PATIENCE, f"{unit} is started again on {host}"
+    )
+
+
 def test_a_container_runs_as_long_as_its_unit(cluster: Cluster) -> None:
     for unit in UNITS:
         cluster.write(unit, example(unit))
@@ -79,19 +88,18 @@ def test_a_container_runs_as_long_as_its_unit(cluster: Cluster) -> None:
         assert containers(cluster, host) == []
 
 
-def test_a_container_that_dies_is_started_again_and_one_that_is_destroyed_is_not(cluster: Cluster) -> None:
-    cluster.write(DOCKER, example(DOCKER))
-    cluster.fleetctl("start", DOCKER)
-    host = cluster.running()[DOCKER]
-    until_it_greets(cluster, host, DOCKER)
-    first = cluster.said(host, "docker", "ps", "--quiet").strip()
-    cluster.lab.exec(host, "docker", "kill", "docker-web", check=True)
-    cluster.lab.wait_until(
-        lambda: cluster.said(host, "docker", "ps", "--quiet").strip() not in ("", first), PATIENCE, "another one runs"
-    )
-    until_it_greets(cluster, host, DOCKER)
-    cluster.fleetctl("destroy", DOCKER)
-    assert containers(cluster, host) == []
+def test_a_container_that_is_killed_is_started_again_and_one_that_is_destroyed_is_not(cluster: Cluster) -> None:
+    for unit in UNITS:
+        cluster.write(unit, example(unit))
+    cluster.fleetctl("start", *UNITS)
+    places = cluster.running()
+    for unit, host in places.items():
+        until_it_greets(cluster, host, unit)
+        kill_and_await_another(cluster, host, unit)
+        until_it_greets(cluster, host, unit)
+    cluster.fleetctl("destroy", *UNITS)
+    for host in HOSTS:
+        assert containers(cluster, host) == []
 
 
 def test_containers_of_a_dead_host_come_up_on_another_and_not_again_where_they_were(cluster: Cluster) -> None:
