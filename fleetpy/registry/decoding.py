@@ -9,6 +9,7 @@ would be given up, a unit's remains overlooked. So those three are decoded to a 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fleetpy.registry.protocol import Entry
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +232,8 @@ def _machine(rest: str, entry: Entry) -> Decoded:
     machine = MachineID(intern(rest))
     try:
         record = MachineRecord.decode(entry.value)
-    except ValueError:
+    except ValueError as error:
+        _log.error("%s cannot be read, so the machine gets no units: %s", entry.key, what_is_wrong(error))
         record = None
     return StoredMachine(machine, entry.mod_revision, record, entry.lease)
 
@@ -257,9 +261,9 @@ def _state(rest: str, entry: Entry) -> Decoded:
     try:
         record = StateRecord.decode(entry.value)
     except ValueError as error:
-        return StoredState(
-            Report(machine, name, NOBODYS, Epoch(0)), problem=f"its state cannot be read: {what_is_wrong(error)}"
-        )
+        problem = what_is_wrong(error)
+        _log.error("%s cannot be read, so something of the unit may be on that machine: %s", entry.key, problem)
+        return StoredState(Report(machine, name, NOBODYS, Epoch(0)), problem=f"its state cannot be read: {problem}")
     return StoredState(
         report=Report(
             machine=machine,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+
 import pytest
 
 from fleetpy_lab.host import HostStatus
@@ -39,6 +42,28 @@ def test_a_unit_knows_the_number_of_its_placement_and_it_grows(cluster: Cluster)
     cluster.fleetctl("start", "fenced.service")
     host = cluster.running()["fenced.service"]
     assert int(environment(cluster, host, "fenced.service")["FLEET_EPOCH"]) > first > 0
+
+
+def test_what_a_socket_or_a_timer_starts_knows_the_number_of_its_own_placement(cluster: Cluster) -> None:
+    told = "/run/told-by-%p"
+    beside = "[X-Fleet]\nMachineOf=ask.socket\n"
+    cluster.write(
+        "ask.socket", f"[Socket]\nListenStream=/run/ask.sock\nExecStartPost=/bin/sh -c 'env >{told}.socket'\n"
+    )
+    cluster.write("tick.timer", f"[Timer]\nOnActiveSec=100ms\nAccuracySec=10ms\n{beside}")
+    for name in ("ask.service", "tick.service"):
+        cluster.write(name, f"[Service]\nExecStart=/bin/sh -c 'env >{told}.service; exec sleep infinity'\n{beside}")
+    cluster.fleetctl("load", "ask.socket", "ask.service", "tick.timer", "tick.service")
+    cluster.fleetctl("start", "ask.socket", "tick.timer")
+    host = cluster.placed()["ask.socket"]
+    connect = "import socket; socket.socket(socket.AF_UNIX).connect('/run/ask.sock')"
+    cluster.lab.exec(host, "python3", "-c", connect, check=True)
+    machine = cluster.lab.host(host).machine_id
+    for unit in ("ask.socket", "ask.service", "tick.service"):
+        key = f"/fleetpy/v1/placements/{machine}/{unit}"
+        epoch = json.loads(cluster.said(host, "etcdctl", "get", "--print-value-only", key))["epoch"]
+        knows = partial(cluster.said, host, "grep", "-x", f"FLEET_EPOCH={epoch}", f"/run/told-by-{unit}", check=False)
+        cluster.lab.wait_until(knows, PATIENCE, f"{unit} knows {epoch}")
 
 
 def test_new_units_need_no_reload_and_new_texts_one_for_all(cluster: Cluster) -> None:

@@ -1,71 +1,39 @@
-"""`OnPartition=stop` on real hosts: such a unit never runs twice, whatever befalls its host or the agent there.
-
-Each copy writes down when it starts and when it has stopped, by the clock that all the hosts of a lab share
-(`CLOCK_BOOTTIME`, the first number in /proc/uptime).
-"""
+"""`OnPartition=stop` on real hosts: such a unit never runs twice, whatever befalls its host or the agent there."""
 
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 
 import pytest
 
 from fleetpy_agent.lease_guard import boot_time
 from tests.support.cluster import HOSTS, PATIENCE, Cluster, sleeper
+from tests.support.stamps import FOR_EVER, IGNORES_TERM, assert_never_twice, clear, runs, stamped
 
-LOGS = "/var/lib/once"
 ONCE, STUBBORN, KEPT, GUARD = "once.service", "stubborn.service", "kept.service", "fleet-lease.service"
-STAMPED = f"""[Service]
-ExecStartPre=/bin/sh -c 'echo "start $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
-ExecStart=/bin/sleep infinity
-ExecStopPost=/bin/sh -c 'echo "stop $(cut -d" " -f1 /proc/uptime)" >>{LOGS}/%n'
-[X-Fleet]
-OnPartition=stop
-"""
-NEVER_STOPS = STAMPED.replace("/bin/sleep infinity", "/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'").replace(
-    "[Service]\n", "[Service]\nTimeoutStopSec=infinity\nKillMode=process\n"
-)
+STOPS = "[X-Fleet]\nOnPartition=stop\n"
+NEVER_STOPS = stamped(IGNORES_TERM, "TimeoutStopSec=infinity", "KillMode=process") + STOPS
 LEASE = 8.0
 """Seconds that a machine's lease runs on after its last renewal, with the default `agent_ttl`."""
-FOR_EVER = float("inf")
-
-
-def runs(cluster: Cluster, host: str, unit: str = ONCE) -> list[tuple[float, float]]:
-    """When copies of the unit ran on that host: from when to when, for ever if it does so still."""
-    told = cluster.said(host, "sh", "-c", f"echo copies of {unit}; cat {LOGS}/{unit} || true")
-    found: list[tuple[float, float]] = []
-    for word, stamp in (line.split() for line in told.splitlines()[1:]):
-        if word == "start":
-            found.append((float(stamp), FOR_EVER))
-        else:
-            found[-1] = (found[-1][0], float(stamp))
-    return found
-
-
-def assert_never_twice(cluster: Cluster, unit: str = ONCE) -> None:
-    every = sorted(run for host in HOSTS for run in runs(cluster, host, unit))
-    assert every
-    for (_, end), (start, _) in pairwise(every):
-        assert end <= start, every
+AT_ONCE, AT_ONCE_WITHOUT_A_GUARD = 1.0, 2.0
+"""Seconds for stopping a stale copy after a thaw: what is bound to the guard, and what waits for the agent."""
 
 
 def started(cluster: Cluster, *names: str, **beside: str) -> str:
     """Start units that write down when they run, and others `beside` the first one; the host that this is on."""
-    for host in HOSTS:
-        cluster.lab.exec(host, "sh", "-c", f"rm -rf {LOGS}; mkdir {LOGS}", check=True)
+    clear(cluster)
     for name in names:
-        cluster.write(name, STAMPED)
+        cluster.write(name, stamped() + STOPS)
     for name, text in beside.items():
         cluster.write(f"{name}.service", f"{text}MachineOf={names[0]}\n")
     cluster.fleetctl("start", *names, *(f"{name}.service" for name in beside))
     return cluster.running()[names[0]]
 
 
-def until_stopped(cluster: Cluster, host: str) -> float:
+def until_stopped(cluster: Cluster, host: str, unit: str = ONCE) -> float:
     """Wait until the first copy of the unit there has stopped; when it did."""
-    cluster.lab.wait_until(lambda: runs(cluster, host)[0][1] < FOR_EVER, PATIENCE, f"{ONCE} is stopped on {host}")
-    return runs(cluster, host)[0][1]
+    cluster.lab.wait_until(lambda: runs(cluster, host, unit)[0][1] < FOR_EVER, PATIENCE, f"{unit} is stopped on {host}")
+    return runs(cluster, host, unit)[0][1]
 
 
 def until_elsewhere(cluster: Cluster, host: str, unit: str = ONCE) -> None:
@@ -113,8 +81,8 @@ def test_a_short_cut_stops_nothing_and_after_a_longer_one_it_is_started_again_wh
     cluster.lab.wait_until(lambda: cluster.active_on(host, ONCE), PATIENCE, "it is started again")
     cluster.until_running({ONCE: host, KEPT: host})
     assert cluster.main_pid(host, KEPT) == kept
-    assert len(runs(cluster, host)) == 2
-    assert_never_twice(cluster)
+    assert len(runs(cluster, host, ONCE)) == 2
+    assert_never_twice(cluster, ONCE)
 
 
 def test_where_the_agent_is_stopped_or_frozen_it_stops_and_runs_elsewhere(cluster: Cluster) -> None:
@@ -144,7 +112,7 @@ def test_restarting_or_killing_the_agent_does_not_stop_it(cluster: Cluster) -> N
     cluster.signal(host, "fleet-agent.service", "KILL")
     time.sleep(LEASE + 2)  # By now it would have been stopped.
     assert cluster.main_pid(host, ONCE) == pid
-    assert [end for _, end in runs(cluster, host)] == [FOR_EVER]
+    assert [end for _, end in runs(cluster, host, ONCE)] == [FOR_EVER]
 
 
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
@@ -166,11 +134,40 @@ def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_ag
     )
 
 
-def test_a_host_that_was_frozen_for_long_stops_its_stale_copy_at_once(cluster: Cluster) -> None:
-    host = started(cluster, ONCE)
+def test_a_host_that_was_frozen_for_long_stops_its_stale_copies_at_once(cluster: Cluster) -> None:
+    host = started(cluster, ONCE, kept=stamped() + "[X-Fleet]\n")
     cluster.lab.pause(host)
     until_elsewhere(cluster, host)
+    until_elsewhere(cluster, host, KEPT)
     thawed = boot_time()
     cluster.lab.resume(host)
-    assert until_stopped(cluster, host) - thawed < 2
+    assert until_stopped(cluster, host) - thawed < AT_ONCE
+    assert until_stopped(cluster, host, KEPT) - thawed < AT_ONCE_WITHOUT_A_GUARD
     cluster.lab.wait_until(lambda: cluster.running().get(ONCE) not in {host, None}, PATIENCE, "it runs elsewhere only")
+    for unit in (ONCE, KEPT):
+        assert len(runs(cluster, host, unit)) == 1
+
+
+def test_losing_all_of_etcd_stops_it_everywhere_in_time_and_it_runs_again_when_etcd_is_back(cluster: Cluster) -> None:
+    units = [f"once-{number}.service" for number in range(3)]
+    started(cluster, *units, kept=sleeper())
+    at = cluster.running()
+    kept = cluster.main_pid(at[KEPT], KEPT)
+    frozen = boot_time()
+    try:
+        for host in HOSTS:
+            cluster.signal(host, "etcd.service", "STOP")
+        signalled = boot_time()
+        for unit in units:
+            assert LEASE / 2 < until_stopped(cluster, at[unit], unit) - frozen < signalled - frozen + LEASE + 1
+    finally:
+        for host in HOSTS:
+            cluster.signal(host, "etcd.service", "CONT")
+    cluster.lab.wait_until(
+        lambda: cluster.fleetctl("list-units", check=False).returncode == 0 and set(units) <= cluster.running().keys(),
+        PATIENCE,
+        "all of them run again",
+    )
+    for unit in units:
+        assert_never_twice(cluster, unit)
+    assert cluster.main_pid(at[KEPT], KEPT) == kept
