@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetpy_cli.main import COMMANDS, cli
+from fleetpy_cli.commands import COMMANDS, GROUPS
+from fleetpy_cli.main import cli
 from fleetpy_cli.options import GLOBAL_OPTIONS, FleetCommand
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ def _fleetctl(new: NewPage, context: click.Context) -> Page:
     page.heading("DESCRIPTION")
     page.paragraphs(cli.help or "")
     page.heading("COMMANDS")
-    for name, entry in COMMANDS.items():
-        page.item(name, f"{entry.summary} See fleetctl-{name}(1).")
+    for title, group in GROUPS.items():
+        page.subheading(title)
+        for name, entry in group.items():
+            page.item(name, f"{entry.summary} See fleetctl-{name}(1).")
     page.heading("OPTIONS")
     page.paragraphs("These may stand before the command or after it.")
     _options(page, context, cli.get_params(context))
@@ -67,7 +70,7 @@ def _fleetctl(new: NewPage, context: click.Context) -> Page:
         "and `--sign` have no effect. Its `fleetctl` speaks to a fleet-api(8) too, and this one to an original "
         "`fleetd`."
     )
-    page.see_also([*(f"fleetctl-{name}(1)" for name in COMMANDS), "fleet-api(8)", "systemctl(1)"])
+    page.see_also([*(f"fleetctl-{name}(1)" for name in sorted(COMMANDS)), "fleet-api(8)", "systemctl(1)"])
     return page
 
 
@@ -108,14 +111,6 @@ def _variable(option: click.Option) -> str:
     return variables if isinstance(variables, str) else variables[0]
 
 
-_FAMILIES = (
-    ("submit", "load", "start", "verify"),
-    ("stop", "unload", "destroy", "restart"),
-    ("list-units", "list-unit-files", "list-machines", "explain", "cat"),
-    ("ssh", "journal", "status", "fd-forward"),
-)
-
-
 def _neighbours(name: str) -> list[str]:
     """Pages of commands that belong together."""
-    return [f"fleetctl-{one}(1)" for family in _FAMILIES if name in family for one in family if one != name]
+    return [f"fleetctl-{one}(1)" for group in GROUPS.values() if name in group for one in group if one != name]

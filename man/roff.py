@@ -51,10 +51,14 @@ class Page:
         """Begin a section."""
         self._lines.append(f".SH {title}")
 
+    def subheading(self, title: str) -> None:
+        """Begin a part of a section."""
+        self._lines.append(f".SS {title}")
+
     def paragraphs(self, text: str) -> None:
         """Write prose; a blank line separates paragraphs."""
         for index, paragraph in enumerate(text.strip().split("\n\n")):
-            if index or not self._lines[-1].startswith(".SH"):
+            if index or not self._lines[-1].startswith((".SH", ".SS")):
                 self._lines.append(".PP")
             self._lines.append(_safe(prose(" ".join(paragraph.split()))))
 

@@ -34,8 +34,8 @@ def cat(session: Session, names: tuple[str, ...]) -> int:
         if len(shown) > 1:
             output.line(f"# {entity.name}" if index == 0 else f"\n# {entity.name}")
         output.text(_text(entity))
-    for name in targets.unknown:
-        output.error(f"Unit {name} not found: it is not in the cluster")
+    for name, advice in targets.unknown.items():
+        output.error(f"Unit {name} not found: it is not in the cluster; {advice}")
     return 1 if targets.unknown else 0
 
 

@@ -15,7 +15,7 @@ from fleetpy_cli.targets import find_targets
 from fleetpy_cli.waiting import Result, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fleetpy.client.client import FleetClient
     from fleetpy.schemas.fleetpy_v1 import UnitStatus
@@ -183,9 +183,9 @@ def _lower(session: Session, verb: _Verb, names: Sequence[str], *, no_block: boo
         return result.exit_code
 
 
-def _report_unknown(output: Output, unknown: Sequence[str]) -> list[str]:
-    for name in unknown:
-        output.error(f"unit {name} is not in the cluster; list-unit-files shows the units that are")
+def _report_unknown(output: Output, unknown: Mapping[str, str]) -> list[str]:
+    for name, advice in unknown.items():
+        output.error(f"unit {name} is not in the cluster; {advice}")
     return list(unknown)
 
 

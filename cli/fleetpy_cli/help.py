@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetpy_cli.main import COMMANDS, unknown_command
+from fleetpy_cli.commands import COMMANDS
+from fleetpy_cli.main import unknown_command
 from fleetpy_cli.options import FleetCommand
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from fleetpy_cli.cluster import connect
 from fleetpy_cli.machines import Runner, find_machine
 from fleetpy_cli.numbers import Whole
 from fleetpy_cli.options import FleetCommand, complete_machines_and_units, complete_units, ssh_port_option
-from fleetpy_cli.targets import unit_name
+from fleetpy_cli.targets import nearest, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def journal(  # noqa: PLR0913 - as many as the command has options
 def _place(client: FleetClient, name: str) -> str:
     units = client.units(frozenset([name])).units
     if not units:
-        raise UserError(f"Unit {name} does not exist.")
+        raise UserError(f"Unit {name} does not exist; {nearest(client, name)}")
     (unit,) = units
     if unit.isGlobal:
         raise UserError(

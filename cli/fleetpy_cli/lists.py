@@ -9,8 +9,9 @@ import click
 
 from fleetpy_cli.cluster import connect
 from fleetpy_cli.legend import machine_id_legend, machine_legend, waiting_sentences
-from fleetpy_cli.options import FleetCommand
+from fleetpy_cli.options import FleetCommand, selected_units_argument
 from fleetpy_cli.tables import FORMS, NOTHING, Column, Form, Listing
+from fleetpy_cli.targets import selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +139,8 @@ def list_options(listing: Listing[Any]) -> Callable[[F], F]:
             click.option(
                 "--fields",
                 metavar="FIELD,…",
-                help=f"Columns to show, of {','.join(listing.columns)}. Default: {','.join(listing.default)}.",
+                help=f"Columns to show, separated by commas, of {', '.join(listing.columns)}. "
+                f"Default: {','.join(listing.default)}.",
             ),
             click.option("--no-legend", is_flag=True, help="Leave the column headers out."),
             click.option("-l", "--full", is_flag=True, help="Do not shorten ids and hashes."),
@@ -149,34 +151,54 @@ def list_options(listing: Listing[Any]) -> Callable[[F], F]:
     return add
 
 
-@click.command("list-units", cls=FleetCommand, examples=("fleetctl list-units --no-legend --fields unit,active",))
+@click.command(
+    "list-units",
+    cls=FleetCommand,
+    examples=("fleetctl list-units --no-legend --fields unit,active", "fleetctl list-units 'web@*'"),
+)
+@selected_units_argument
 @list_options(UNITS)
 @click.pass_obj
-def list_units(session: Session, form: str, fields: str | None, *, no_legend: bool, full: bool) -> int:
-    """List the units that are on machines, with what each machine's systemd says of them."""
+def list_units(
+    session: Session, names: tuple[str, ...], form: str, fields: str | None, *, no_legend: bool, full: bool
+) -> int:
+    """List the units that are on machines, with what each machine's systemd says of them.
+
+    With UNIT, only these; it may be a pattern.
+    """
+    is_wanted = selection(names)
     shape = Form(form, fields, full=full, legend=not no_legend)
     UNITS.fields(shape)
     with connect(session) as client:
         addresses = _addresses(client)
-        rows = [_UnitOnMachine(state, addresses.get(state.machineID, "")) for state in client.states()]
+        rows = [
+            _UnitOnMachine(state, addresses.get(state.machineID, ""))
+            for state in client.states()
+            if is_wanted(state.name)
+        ]
     UNITS.show(session.output, shape, rows)
     return 0
 
 
 @click.command("list-unit-files", cls=FleetCommand, examples=("fleetctl list-unit-files -o wide",))
+@selected_units_argument
 @list_options(UNIT_FILES)
 @click.pass_obj
-def list_unit_files(session: Session, form: str, fields: str | None, *, no_legend: bool, full: bool) -> int:
+def list_unit_files(
+    session: Session, names: tuple[str, ...], form: str, fields: str | None, *, no_legend: bool, full: bool
+) -> int:
     """List all units that the cluster has, with what is wanted of them and where they are.
 
-    On a terminal, and in the column `pending`, it says why a unit is not placed.
+    With UNIT, only these; it may be a pattern. On a terminal, and in the column `pending`, it says why a unit is not
+    placed.
     """
+    is_wanted = selection(names)
     shape = Form(form, fields, full=full, legend=not no_legend)
     if "tmachine" in UNIT_FILES.fields(shape):
         session.output.warn('The "tmachine" field is deprecated. Use "target" instead')
     with connect(session) as client:
         addresses = _addresses(client)
-        units = client.units().units
+        units = [unit for unit in client.units().units if is_wanted(unit.name)]
     UNIT_FILES.show(session.output, shape, [_UnitFileRow(unit, addresses.get(unit.machineID, "")) for unit in units])
     if form == "table" and session.output.terminal:
         for sentence in waiting_sentences((unit.name, unit.pending) for unit in units):

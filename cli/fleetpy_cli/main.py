@@ -18,14 +18,15 @@ import gc
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from fleetpy import __version__
-from fleetpy.client.errors import ApiDistrustError, ApiTimeoutError, ApiUnreachableError
+from fleetpy.client.errors import ApiDistrustError, ApiForbiddenError, ApiTimeoutError, ApiUnreachableError
 from fleetpy.errors import FleetError
-from fleetpy_cli.options import GLOBAL_OPTIONS, write_options
+from fleetpy_cli.commands import COMMANDS, GROUPS
+from fleetpy_cli.options import GLOBAL_OPTIONS, version_option, write_options
 from fleetpy_cli.session import Session
 from fleetpy_cli.spelling import Role, respelt, roles
 
@@ -44,76 +45,6 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the signal's number, as shells have it."""
 
 
-class CommandEntry(NamedTuple):
-    """Where a command is, and what it does in one line."""
-
-    place: str
-    summary: str
-
-
-COMMANDS: dict[str, CommandEntry] = {
-    "brake": CommandEntry("fleetpy_cli.brake:brake", "Show whether the brake on mass failure is on, and release it."),
-    "cat": CommandEntry("fleetpy_cli.cat:cat", "Show the unit files of units, as the cluster has them."),
-    "cordon": CommandEntry(
-        "fleetpy_cli.maintenance:cordon", "Have machines take no new units; what they have goes on running."
-    ),
-    "destroy": CommandEntry(
-        "fleetpy_cli.control:destroy", "Stop units and remove them from the cluster, unit files and all."
-    ),
-    "drain": CommandEntry(
-        "fleetpy_cli.maintenance:drain",
-        "Move all units away from machines, which take none until `uncordon`; for upgrades and repairs.",
-    ),
-    "explain": CommandEntry(
-        "fleetpy_cli.explain:explain", "Say where a unit is, where it would go, and what each machine has against it."
-    ),
-    "fd-forward": CommandEntry(
-        "fleetpy_cli.fd_forward:fd_forward", "Connect standard input and output to a unix socket of this host."
-    ),
-    "help": CommandEntry("fleetpy_cli.help:show_help", "Show what there is to know about a command."),
-    "journal": CommandEntry("fleetpy_cli.journal:journal", "Show the journal of a unit, wherever it is."),
-    "list-machines": CommandEntry("fleetpy_cli.lists:list_machines", "List the machines that are in the cluster now."),
-    "list-unit-files": CommandEntry(
-        "fleetpy_cli.lists:list_unit_files",
-        "List all units that the cluster has, with what is wanted of them and where they are.",
-    ),
-    "list-units": CommandEntry(
-        "fleetpy_cli.lists:list_units",
-        "List the units that are on machines, with what each machine's systemd says of them.",
-    ),
-    "load": CommandEntry(
-        "fleetpy_cli.submit:load", "Place units on machines without starting them, submitting them first if necessary."
-    ),
-    "restart": CommandEntry(
-        "fleetpy_cli.control:restart", "Restart units, one after another; a unit that is only loaded is started."
-    ),
-    "ssh": CommandEntry(
-        "fleetpy_cli.ssh:ssh", "Open a shell on a machine, or on the one where a unit is, or run a command there."
-    ),
-    "start": CommandEntry(
-        "fleetpy_cli.submit:start", "Start units in the cluster, submitting and placing them first if necessary."
-    ),
-    "status": CommandEntry(
-        "fleetpy_cli.status:status", "Show what systemd says of units, on the machines where they are."
-    ),
-    "stop": CommandEntry(
-        "fleetpy_cli.control:stop", "Stop units; they stay loaded on their machines, and can be started again."
-    ),
-    "submit": CommandEntry("fleetpy_cli.submit:submit", "Upload units to the cluster without placing them."),
-    "uncordon": CommandEntry(
-        "fleetpy_cli.maintenance:uncordon", "Have machines take units again, after `cordon` or `drain`."
-    ),
-    "unload": CommandEntry(
-        "fleetpy_cli.control:unload",
-        "Take units off their machines, stopping them first; the cluster keeps their unit files.",
-    ),
-    "verify": CommandEntry(
-        "fleetpy_cli.verify:verify", "Check unit files without submitting them, and say what would be refused."
-    ),
-    "version": CommandEntry("fleetpy_cli.version:version", "Show fleetctl's version."),
-}
-
-
 def unknown_command(name: str, context: click.Context) -> click.UsageError:
     """What to say of a command that there is not."""
     near = difflib.get_close_matches(name, COMMANDS, n=2)
@@ -130,11 +61,13 @@ class FleetGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None for a name that there is not."""
-        candidates = [cmd_name] if cmd_name in COMMANDS else [name for name in COMMANDS if name.startswith(cmd_name)]
+        candidates = (
+            [cmd_name] if cmd_name in COMMANDS else [one for one in sorted(COMMANDS) if one.startswith(cmd_name)]
+        )
         if not candidates:
             return None
         if len(candidates) > 1:
-            raise click.UsageError(f"{cmd_name!r} could be {' or '.join(candidates)}", ctx)
+            raise click.UsageError(f"{cmd_name!r} could be {', '.join(candidates[:-1])} or {candidates[-1]}", ctx)
         module, _, attribute = COMMANDS[candidates[0]].place.partition(":")
         command = getattr(import_module(module), attribute)
         return command if isinstance(command, click.Command) else None
@@ -162,9 +95,10 @@ class FleetGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the global options, then the commands, importing none of them."""
+        """Write the commands, importing none of them, then the global options."""
+        for title, group in GROUPS.items():
+            write_options(formatter, title, [(name, entry.summary) for name, entry in group.items()])
         write_options(formatter, "Global options", [option.get_help_record(ctx) for option in self.get_params(ctx)])
-        write_options(formatter, "Commands", [(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
 
     def main(  # type: ignore[override]  # click overloads it by standalone_mode, which has no meaning here
         self,
@@ -213,6 +147,8 @@ def _in_words(error: FleetError) -> str:
             f"{error}. Give the authority's certificate with --ca-file, and your own with --cert-file and --key-file "
             "if the API asks for one"
         )
+    if isinstance(error, ApiForbiddenError):
+        return f"{error}. SocketGroup= in a drop-in of fleet-api.socket lets others"
     if isinstance(error, ApiUnreachableError):
         return (
             f"{error}. Is the API running there (systemctl status fleet-api.socket)? "
@@ -221,28 +157,12 @@ def _in_words(error: FleetError) -> str:
     return str(error)
 
 
-def _show_version(context: click.Context, _option: click.Parameter, value: object) -> None:
-    if value:
-        click.echo(f"fleetctl version {__version__}")
-        context.exit()
-
-
 @click.group(
     "fleetctl",
     cls=FleetGroup,
     subcommand_metavar="COMMAND [ARGUMENTS]…",
     invoke_without_command=True,
-    params=[
-        *GLOBAL_OPTIONS,
-        click.Option(
-            ["-v", "--version"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_show_version,
-            help="Show fleetctl's version.",
-        ),
-    ],
+    params=[*GLOBAL_OPTIONS, version_option("-v", "--version")],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=f"fleetctl version {__version__}",
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from fleetpy import __version__
 from fleetpy.client.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT
 from fleetpy_cli.clock import ATTEMPT_SECONDS
 from fleetpy_cli.numbers import Seconds, Whole
@@ -150,6 +151,22 @@ GLOBAL_OPTIONS: tuple[click.Option, ...] = (
 )
 
 
+def version_option(*names: str) -> click.Option:
+    """Show the version and end, whatever else there is on the command line."""
+    return click.Option(
+        names, is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show fleetctl's version."
+    )
+
+
+def _show_version(context: click.Context, _option: click.Parameter, value: object) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"fleetctl version {__version__}")
+        context.exit()
+
+
+_VERSION = version_option("--version")
+
+
 class FleetCommand(click.Command):
     """A command that also takes the global options, and shows them apart from its own, and examples of its use."""
 
@@ -163,7 +180,7 @@ class FleetCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, then the global ones."""
-        return [*self.own_params(ctx), *GLOBAL_OPTIONS]
+        return [*self.own_params(ctx), *GLOBAL_OPTIONS, _VERSION]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
@@ -173,7 +190,9 @@ class FleetCommand(click.Command):
         """Write the command's own options, then the global ones."""
         own = [option.get_help_record(ctx) for option in self.own_params(ctx) if isinstance(option, click.Option)]
         write_options(formatter, "Options", own)
-        write_options(formatter, "Global options", [option.get_help_record(ctx) for option in GLOBAL_OPTIONS])
+        write_options(
+            formatter, "Global options", [option.get_help_record(ctx) for option in (*GLOBAL_OPTIONS, _VERSION)]
+        )
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -209,6 +228,11 @@ def complete_machines_and_units(
 def units_argument(command: F) -> F:
     """Any number of units."""
     return click.argument("names", nargs=-1, metavar="UNIT…", shell_complete=complete_units)(command)
+
+
+def selected_units_argument(command: F) -> F:
+    """Units that a list is about; all, if there are none."""
+    return click.argument("names", nargs=-1, metavar="[UNIT…]", shell_complete=complete_units)(command)
 
 
 def ssh_port_option(command: F) -> F:

@@ -11,7 +11,7 @@ from fleetpy_cli.cluster import connect
 from fleetpy_cli.machines import AmbiguousMachineError, Runner, find_machine
 from fleetpy_cli.options import FleetCommand, complete_machines_and_units, complete_units, ssh_port_option
 from fleetpy_cli.spelling import Role, roles
-from fleetpy_cli.targets import unit_name
+from fleetpy_cli.targets import nearest, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,10 @@ def ssh(
         if machine is not None:
             target = _machine(machines, machine)
         elif unit is not None:
-            target = _place(_unit(client, unit), unit)
+            found = _unit(client, unit)
+            if found is None:
+                raise UserError(f"there is no unit {unit!r} in the cluster; {nearest(client, unit_name(unit))}")
+            target = _place(found)
         else:
             target = _machine_or_unit(client, machines, words[0])
             words = words[1:]
@@ -96,9 +99,7 @@ def _unit(client: FleetClient, text: str) -> UnitStatus | None:
     return found[0] if found else None
 
 
-def _place(unit: UnitStatus | None, text: str) -> str:
-    if unit is None:
-        raise UserError(f"there is no unit {text!r} in the cluster; list-unit-files shows those that are there")
+def _place(unit: UnitStatus) -> str:
     if unit.isGlobal:
         raise UserError(f"unit {unit.name} is global: it is on many machines; name one of those that list-units shows")
     if not unit.machineID:
@@ -122,7 +123,7 @@ def _machine_or_unit(client: FleetClient, machines: Sequence[MachineStatus], tex
     if machine is not None:
         return machine.id
     if unit is not None:
-        return _place(unit, text)
+        return _place(unit)
     raise UserError(
         f"there is neither a machine nor a unit {text!r} in the cluster; list-machines and list-unit-files show what is"
     )

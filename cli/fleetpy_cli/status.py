@@ -34,8 +34,8 @@ def status(session: Session, names: tuple[str, ...], ssh_port: int | None) -> in
         targets = find_targets(client, names)
         runner = Runner(session, client.machines().machines, ssh_port)
     failed = False
-    for name in targets.unknown:
-        output.error(f"Unit {name} does not exist.")
+    for name, advice in targets.unknown.items():
+        output.error(f"Unit {name} does not exist; {advice}")
         failed = True
     shown = 0
     for unit in targets.units:

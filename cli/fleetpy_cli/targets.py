@@ -6,6 +6,7 @@ did with the original. A pattern (`*`, `?`, `[a-z]`) stands for all units of the
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ from fleetpy.unit.glob import check_pattern, matches
 from fleetpy.unit.name import parse_unit_name, with_default_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fleetpy.client.client import FleetClient
     from fleetpy.ids import UnitName
     from fleetpy.schemas.fleetpy_v1 import UnitStatus
 
 _PATTERN_CHARACTERS = "*?["
+_ALIKE = 0.75
+"""How much alike two names are, of 1, for one to be taken for the other misspelt (difflib's ratio)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class Targets:
     """What was asked for and is there, in the order in which it was asked for, each once; and what is not there."""
 
     units: list[UnitStatus]
-    unknown: list[str]
-    """Names that the cluster does not have, and patterns that stand for nothing."""
+    unknown: dict[str, str]
+    """Names that the cluster does not have, and patterns that stand for nothing, each with what to do about it."""
     named: frozenset[str]
     """The units that were named, and not only matched."""
 
@@ -47,11 +50,35 @@ def find_targets(client: FleetClient, arguments: Sequence[str]) -> Targets:
     found: dict[str, UnitStatus] = {}
     unknown: list[str] = []
     for text in wanted:
-        names = [name for name in known if matches(text, name)] if _is_pattern(text) else [text] * (text in known)
-        found.update((name, known[name]) for name in names)
-        if not names and text not in unknown:
+        meant = [name for name in known if matches(text, name)] if _is_pattern(text) else [text] * (text in known)
+        found.update((name, known[name]) for name in meant)
+        if not meant and text not in unknown:
             unknown.append(text)
-    return Targets(list(found.values()), unknown, frozenset(wanted))
+    names = known if has_patterns or not unknown else [unit.name for unit in client.units().units]
+    return Targets(list(found.values()), {text: _advice(text, names) for text in unknown}, frozenset(wanted))
+
+
+def selection(arguments: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a unit is named by the arguments, or matched by a pattern among them; every one is, if there are none.
+
+    Raises `UserError` for a malformed name or pattern.
+    """
+    wanted = [_pattern(argument) or unit_name(argument) for argument in arguments]
+    return lambda name: not wanted or any(matches(one, name) if _is_pattern(one) else one == name for one in wanted)
+
+
+def nearest(client: FleetClient, name: str) -> str:
+    """What to say of a unit's name that the cluster does not have: the name that it has and that is like it, if any."""
+    return _advice(name, [unit.name for unit in client.units().units])
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    own, _, _ = name.rpartition(".")
+    template, at, _ = own.partition("@")
+    # What ends alike is not alike for that, and another instance of the same template is no slip.
+    stems = {one.rpartition(".")[0]: one for one in known if not at or one.partition("@")[0] != template}
+    near = difflib.get_close_matches(own, stems, n=1, cutoff=_ALIKE)
+    return f"did you mean {stems[near[0]]}?" if near else "list-unit-files shows the units that are"
 
 
 def _is_pattern(text: str) -> bool:

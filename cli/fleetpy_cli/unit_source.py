@@ -18,6 +18,7 @@ from fleetpy.schemas.v1 import UnitOptionEntity
 from fleetpy.unit.file import UnitFile, UnitOption
 from fleetpy.unit.name import UnitNameInfo, parse_unit_name, with_default_suffix
 from fleetpy.unit.requirements import read_requirements
+from fleetpy_cli.targets import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -161,7 +162,10 @@ class UnitSource:
         template = unit.name.template if unit.name.is_instance else None
         if template is None or template not in known:
             also = f", and there is no template {template} in it either" if template else ""
-            raise UserError(f"unit {unit.name.full} is not in the cluster{also}; {_nowhere_local(unit)}")
+            raise UserError(
+                f"unit {unit.name.full} is not in the cluster{also}; {_nowhere_local(unit)}; "
+                f"{nearest(self._client, unit.name.full)}"
+            )
         file = self._stored_template(template)
         return Prepared(unit.name, file, _check(unit, file, f"the cluster's {template}"), None)
 

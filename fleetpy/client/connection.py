@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fleetpy.client.errors import (
     ApiDistrustError,
     ApiFailedError,
+    ApiForbiddenError,
     ApiRefusedError,
     ApiTimeoutError,
     ApiUnreachableError,
@@ -178,11 +179,16 @@ def _told(endpoint: Endpoint, error: httpx.TransportError) -> ApiUnreachableErro
     cause = _root_cause(error)
     for kind, words in _CAUSES:
         if isinstance(cause, kind):
-            told = ApiDistrustError if isinstance(cause, ssl.SSLError) else ApiUnreachableError
-            return told(words.format(where=endpoint.text, cause=cause))
+            return _blame(cause)(words.format(where=endpoint.text, cause=cause))
     if isinstance(error, httpx.ProtocolError):
         return ApiUnreachableError(f"{endpoint.text} does not answer as an HTTP server does: {_words(error)}")
     return ApiUnreachableError(f"the connection to {endpoint.text} failed: {_words(cause)}")
+
+
+def _blame(cause: BaseException) -> type[ApiUnreachableError]:
+    if isinstance(cause, ssl.SSLError):
+        return ApiDistrustError
+    return ApiForbiddenError if isinstance(cause, PermissionError) else ApiUnreachableError
 
 
 def _words(error: BaseException) -> str:

@@ -29,6 +29,10 @@ class ApiDistrustError(ApiUnreachableError):
     """TLS failed: one side does not trust the other, or somebody does not speak it."""
 
 
+class ApiForbiddenError(ApiUnreachableError):
+    """This user may not open the API's socket."""
+
+
 class ApiTimeoutError(ApiUnreachableError):
     """Nobody answered in time."""
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.shell_completion import CompletionItem
 
-from fleetpy_cli.main import COMMANDS, COMPLETE, cli
+from fleetpy_cli.commands import COMMANDS
+from fleetpy_cli.main import COMPLETE, cli
 from fleetpy_cli.shells import BackslashZsh
 from tests.support.fake_fleetd import M1, M2, FakeFleetd
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fleetpy
-from fleetpy_cli.main import COMMANDS, cli
+from fleetpy_cli.commands import COMMANDS
+from fleetpy_cli.main import cli
 from fleetpy_cli.spelling import FORMER
 from tests.support.fake_fleetd import FakeFleetd
 from tests.support.puppet_cluster import PuppetCluster
@@ -30,9 +31,9 @@ VERSION = f"fleetctl version {fleetpy.__version__}\n"
 HELLO = "[Service]\nExecStart=/bin/sleep infinity\n"
 
 
-@pytest.mark.parametrize("argument", ["version", "--version", "-v"])
-def test_the_version(fleetctl: Fleetctl, argument: str) -> None:
-    result = fleetctl(argument)
+@pytest.mark.parametrize("arguments", [("version",), ("--version",), ("-v",), ("start", "x", "--version")])
+def test_the_version(fleetctl: Fleetctl, arguments: tuple[str, ...]) -> None:
+    result = fleetctl(*arguments)
     assert (result.exit_code, result.stdout, result.stderr) == (0, VERSION, "")
 
 
@@ -66,6 +67,7 @@ def test_a_command_may_be_shortened_as_long_as_it_is_clear(fleetctl: Fleetctl) -
     assert fleetctl("vers").stdout == VERSION
     result = fleetctl("list-unit")
     assert (result.exit_code, result.stdout) == (2, "")
+    assert "'list' could be list-machines, list-unit-files or list-units" in fleetctl("list").stderr
     assert "'list-unit' could be list-unit-files or list-units" in result.stderr
 
 

@@ -296,6 +296,22 @@ def test_an_unknown_unit_is_an_error_and_the_others_go_on(
     assert "Error: unit other.service is not in the cluster" in result.stderr
 
 
+@pytest.mark.parametrize("verb", ["stop", "unload", "restart", "cat", "status", "journal", "ssh", "start"])
+def test_a_misspelt_unit_is_answered_with_the_nearest(fleetctl_there: Fleetctl, fleetd: FakeFleetd, verb: str) -> None:
+    for name in ("hello.timer", "web@1.service"):
+        fleetd.add(name, HELLO)
+    for asked, told in {
+        "helo": "did you mean hello.timer?",
+        "hello.service": "did you mean hello.timer?",
+        "wbe@1": "did you mean web@1.service?",
+        "web@2": "list-unit-files shows ",
+        "db": "list-unit-files shows ",
+    }.items():
+        result = fleetctl_there(verb, *(["--unit"] if verb == "ssh" else []), asked)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert told in result.stderr
+
+
 @pytest.mark.parametrize(
     ("verb", "line"),
     [
@@ -409,7 +425,9 @@ def test_cat_names_several_units(fleetctl_there: Fleetctl, fleetd: FakeFleetd) -
     fleetd.add("b.service", OTHER)
     result = fleetctl_there("cat", "*", "c.service")
     assert (result.exit_code, result.stdout) == (1, f"# a.service\n{HELLO}\n# b.service\n{OTHER}")
-    assert result.stderr == "Error: Unit c.service not found: it is not in the cluster\n"
+    assert result.stderr == (
+        "Error: Unit c.service not found: it is not in the cluster; list-unit-files shows the units that are\n"
+    )
 
 
 def test_list_units(fleetctl_there: Fleetctl, fleetd: FakeFleetd) -> None:
@@ -433,6 +451,22 @@ def test_list_unit_files(fleetctl_there: Fleetctl, fleetd: FakeFleetd) -> None:
         "hello.service\tlaunched\tlaunched\t85c0c595.../172.18.0.3\tfalse\t-\n"
     )
     assert fleetctl_there("list-unit-files", "--no-legend").stdout.splitlines()[1].split("\t")[1] == short
+
+
+@pytest.mark.parametrize("verb", ["list-units", "list-unit-files"])
+def test_a_list_may_be_of_some_units(fleetctl_there: Fleetctl, fleetd: FakeFleetd, verb: str) -> None:
+    for name in ("hello.service", "web@1.service", "web@2.service"):
+        fleetd.add(name, HELLO, "launched")
+
+    def listed(*names: str) -> list[str]:
+        result = fleetctl_there(verb, "-o", "name", *names)
+        assert result.exit_code == 0
+        return result.stdout.splitlines()
+
+    assert listed("hello") == ["hello.service"]
+    assert listed("web@*") == ["web@1.service", "web@2.service"]
+    assert listed("web@2.service", "h*", "nothing") == ["hello.service", "web@2.service"]
+    assert fleetctl_there(verb, "[a").exit_code == 1
 
 
 def test_list_machines(fleetctl_there: Fleetctl) -> None:

@@ -211,7 +211,7 @@ def test_the_exit_code_is_journalctl_s(remote: Fleetctl) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("nothing", "Unit nothing.service does not exist."),
+        ("nothing", "Unit nothing.service does not exist; list-unit-files shows"),
         ("idle", "Unit idle.service does not appear to be running."),
         ("everywhere", "Unable to retrieve journal of global unit everywhere.service"),
     ],
@@ -280,7 +280,7 @@ def test_status_of_what_is_nowhere_exits_1(remote: Fleetctl, fleetd: FakeFleetd,
     result = remote("status", "idle", "nothing", "hello")
     assert result.exit_code == 1
     assert "Unit idle.service does not appear to be loaded." in result.stderr
-    assert "Unit nothing.service does not exist." in result.stderr
+    assert "Unit nothing.service does not exist; list-unit-files shows" in result.stderr
     assert ssh.calls("systemctl") == [["status", "-l", "--no-pager", "hello.service"]]
 
 

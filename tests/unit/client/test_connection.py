@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from fleetpy.client.client import FleetClient
@@ -15,6 +17,7 @@ from fleetpy.client.connection import Connection
 from fleetpy.client.endpoint import TLSFiles, parse_endpoint
 from fleetpy.client.errors import (
     ApiFailedError,
+    ApiForbiddenError,
     ApiRefusedError,
     ApiTimeoutError,
     ApiUnreachableError,
@@ -100,6 +103,16 @@ def test_a_socket_that_nobody_listens_on_is_named(tmp_path: Path) -> None:
         bound.bind(str(tmp_path / "fleet.sock"))
         with pytest.raises(ApiUnreachableError, match="nobody listens at"):
             ask(f"unix://{tmp_path}/fleet.sock")
+
+
+def test_a_socket_that_this_user_may_not_open_is_told_apart() -> None:
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no") from PermissionError(errno.EACCES, "Permission denied")
+
+    with httpx.Client(transport=httpx.MockTransport(refuse), base_url="http://localhost") as http:
+        connection = Connection(http, parse_endpoint("unix:///run/fleet.sock"))
+        with pytest.raises(ApiForbiddenError, match="is not allowed to this user"):
+            connection.send("GET", "/")
 
 
 def test_a_server_that_says_nothing_is_given_up_in_time(tmp_path: Path) -> None:

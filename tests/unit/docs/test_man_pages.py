@@ -10,7 +10,8 @@ import click
 import pytest
 
 from fleetpy.config.fleet import option_names
-from fleetpy_cli.main import COMMANDS, cli
+from fleetpy_cli.commands import COMMANDS
+from fleetpy_cli.main import cli
 from fleetpy_cli.options import GLOBAL_OPTIONS, FleetCommand
 from man.__main__ import main, pages
 from man.conf import Explained, read_sample
@@ -20,7 +21,7 @@ from man.roff import Page, prose
 if TYPE_CHECKING:
     from pathlib import Path
 
-MACROS = {".TH", ".SH", ".PP", ".TP", ".IP", ".RS", ".RE", ".nf", ".fi"}
+MACROS = {".TH", ".SH", ".SS", ".PP", ".TP", ".IP", ".RS", ".RE", ".nf", ".fi"}
 ESCAPE = re.compile(r"\\(?:\((?:aq|ga|ha|ti)|\[u[0-9A-F]{4}\]|f[BIR]|[e&-])")
 MADE = date(2026, 1, 2)
 
