@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fleetpy.schemas.fleetpy_v1 import ChangeResults, Event, Explanation, Health, MachineStatusList, UnitStatusPage
+from fleetpy.schemas.fleetpy_v1 import (
+    Brake,
+    ChangeResults,
+    Event,
+    Explanation,
+    Health,
+    MachineStatusList,
+    UnitStatusPage,
+)
 from fleetpy.schemas.v1 import ErrorResponse, MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import adapter
 from fleetpy_api.patches import MAX_VALUE
@@ -25,6 +33,7 @@ _ANSWERS = (
     MachinePage,
     ChangeResults,
     UnitStatusPage,
+    Brake,
     Explanation,
     MachineStatusList,
     Event,
