@@ -46,6 +46,8 @@ async def test_it_has_every_route_once() -> None:
         ("GET", "/fleetpy/v1/machines"),
         ("PATCH", "/fleetpy/v1/machines/{machine}"),
         ("GET", "/fleetpy/v1/events"),
+        ("GET", "/fleetpy/v1/brake"),
+        ("POST", "/fleetpy/v1/brake/release"),
         ("GET", "/fleetpy/v1/health"),
         ("GET", "/metrics"),
     }
