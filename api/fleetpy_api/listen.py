@@ -1,7 +1,8 @@
 """The sockets that the API listens on: those that systemd passes (sd_listen_fds(3)), or `/run/fleet.sock` by hand.
 
-Whoever reaches the API is root on every host. So a unix socket opened by hand is for root and its group alone, and a
-TCP socket, which has no TLS, may stand on loopback only, unless `api_insecure_tcp` says otherwise.
+Whoever is served by the API is root on every host. So a unix socket opened by hand is for root and its group alone, and
+a TCP socket may stand on loopback only, unless clients must show a certificate (`api_cafile`), or `api_insecure_tcp`
+says otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from fleetpy.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from fleetpy.config import FleetConfig
 
 DEFAULT_SOCKET = Path("/run/fleet.sock")
 MODE = 0o660
@@ -67,16 +70,20 @@ def open_socket(path: Path) -> socket.socket:
     return listener
 
 
-def check_reach(listeners: Iterable[socket.socket], *, insecure_tcp: bool) -> None:
-    """Raise `ConfigError` if a TCP socket can be reached from other hosts and the configuration does not say so."""
+def check_reach(listeners: Iterable[socket.socket], config: FleetConfig) -> None:
+    """Raise `ConfigError` if everybody on other hosts would be served and the configuration does not say so."""
+    if config.api_cafile or config.api_insecure_tcp:
+        return
     for listener in listeners:
-        if listener.family not in (socket.AF_INET, socket.AF_INET6) or insecure_tcp:
+        if listener.family not in (socket.AF_INET, socket.AF_INET6):
             continue
         host, port = listener.getsockname()[:2]
         if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            missing = "api_cafile" if config.api_certfile else "api_certfile, api_keyfile and api_cafile"
             raise ConfigError(
-                f"will not listen on {host} port {port} without TLS: whoever reaches it is root on every host. "
-                "Listen on 127.0.0.1 or ::1 and use ssh, or set api_insecure_tcp=true in fleet.conf"
+                f"will not listen on {host} port {port} for everybody: whoever is served is root on every host. "
+                f"Set {missing} to serve clients with a certificate alone, or listen on 127.0.0.1 or ::1 and use ssh, "
+                "or set api_insecure_tcp=true"
             )
 
 

@@ -21,6 +21,7 @@ from fleetpy.registry.etcd import connect
 from fleetpy_api.assembly import Api
 from fleetpy_api.listen import DEFAULT_SOCKET, check_reach, describe, open_socket, passed_sockets
 from fleetpy_api.server import Server
+from fleetpy_api.tls import server_context
 
 if TYPE_CHECKING:
     import socket
@@ -51,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(config: FleetConfig) -> None:
     """Raise `ConfigError` if the API could not serve as configured on the sockets that it has from systemd."""
     etcd_settings(config)
+    server_context(config)
     with contextlib.ExitStack() as stack:
         passed = [stack.enter_context(listener) for listener in passed_sockets(os.environ)]
-        check_reach(passed, insecure_tcp=config.api_insecure_tcp)
+        check_reach(passed, config)
 
 
 async def serve(path: Path, config: FleetConfig, service: ServiceManager) -> None:
@@ -75,17 +77,23 @@ async def serve(path: Path, config: FleetConfig, service: ServiceManager) -> Non
                 clock=time.monotonic,
                 now=lambda: datetime.now(UTC),
             )
-            await _run(api, listeners, service, config.api_idle_timeout if passed else None)
+            server = Server(api.front, ending=api.streams.end, tls=server_context(config))
+            await _run(api, server, listeners, service, config.api_idle_timeout if passed else None)
         finally:
             await registry.close()
 
 
 async def _run(
-    api: Api, listeners: Sequence[socket.socket], service: ServiceManager, idle_timeout: float | None
+    api: Api,
+    server: Server,
+    listeners: Sequence[socket.socket],
+    service: ServiceManager,
+    idle_timeout: float | None,
 ) -> None:
     """Serve the API on the sockets; `idle_timeout` is the seconds without a request after which it ends, if at all."""
-    server = Server(api.front, ending=api.streams.end)
-    places = ", ".join(map(describe, listeners))
+    places = ", ".join(
+        describe(listener) + (" with TLS" if server.encrypts(listener) else "") for listener in listeners
+    )
     _log.info("fleet-api %s serves on %s", __version__, places)
     async with asyncio.TaskGroup() as group:
         helpers: list[asyncio.Task[None]] = [

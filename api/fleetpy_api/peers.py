@@ -5,7 +5,7 @@ from __future__ import annotations
 import pwd
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,13 +17,18 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def describe_peer(transport: asyncio.BaseTransport) -> str:
-    """`root (uid 0)` for a peer on this host's unix socket (SO_PEERCRED), else the address it came from."""
+    """Who has connected.
+
+    `root (uid 0)` for a peer on this host's unix socket (SO_PEERCRED), `alice at 192.0.2.1` for one that has shown a
+    certificate, else the address it came from.
+    """
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is None:
         return "unknown"
     if connection.family != socket.AF_UNIX:
         peer = transport.get_extra_info("peername")
-        return str(peer[0]) if peer else "unknown"
+        address, name = str(peer[0]) if peer else "unknown", _name(transport.get_extra_info("peercert"))
+        return f"{name} at {address}" if name else address
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _pid, uid, _gid = _CREDENTIALS.unpack(raw)
     try:
@@ -36,3 +41,13 @@ def requester(request: Request) -> str:
     """Who asks, in words."""
     known: str | None = getattr(request.state, "peer", None)
     return known or (request.client.host if request.client else "unknown")
+
+
+def _name(certificate: dict[str, Any] | None) -> str:
+    """Whom a certificate is about: its common name, else the first alternative one."""
+    if not certificate:
+        return ""
+    subject = [pair for relative in certificate.get("subject", ()) for pair in relative]
+    common = [value for key, value in subject if key == "commonName"]
+    others = [value for _, value in certificate.get("subjectAltName", ())]
+    return next(map(str, common + others), "")

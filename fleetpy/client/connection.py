@@ -180,6 +180,11 @@ def _told(endpoint: Endpoint, error: httpx.TransportError) -> ApiUnreachableErro
     for kind, words in _CAUSES:
         if isinstance(cause, kind):
             return _blame(cause)(words.format(where=endpoint.text, cause=cause))
+    hung_up = isinstance(error, httpx.ReadError | httpx.WriteError) or "without sending a response" in str(error)
+    if hung_up and endpoint.is_encrypted:
+        # Often all that a server does with a certificate that it refuses: in TLS 1.3 the client is through by then.
+        words = f"hung up ({_words(cause)}): it may not accept the certificate that it was shown, or want one"
+        return ApiDistrustError(f"{endpoint.text} {words}")
     if isinstance(error, httpx.ProtocolError):
         return ApiUnreachableError(f"{endpoint.text} does not answer as an HTTP server does: {_words(error)}")
     return ApiUnreachableError(f"the connection to {endpoint.text} failed: {_words(cause)}")

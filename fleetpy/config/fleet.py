@@ -61,8 +61,13 @@ class FleetConfig:
     """How many entries a page of the API has at the most."""
     api_idle_timeout: float = 300.0
     """How long a socket-activated API goes on with no request and no event stream open."""
+    api_certfile: str = ""
+    """The API's certificate: with it, TLS is spoken on sockets of TCP."""
+    api_keyfile: str = ""
+    api_cafile: str = ""
+    """The authority that signs the certificates of the API's clients on TCP; without one they need none."""
     api_insecure_tcp: bool = False
-    """Let the API listen without TLS on TCP addresses other than loopback: whoever reaches it is root on every host."""
+    """Let the API serve everybody on TCP addresses other than loopback: whoever reaches it is root on every host."""
     warnings: tuple[str, ...] = ()
     """What the daemons are to log once about the configuration."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -149,6 +154,9 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "units_directory": _text,
     "token_limit": _page_size,
     "api_idle_timeout": values.duration,
+    "api_certfile": _text,
+    "api_keyfile": _text,
+    "api_cafile": _text,
     "api_insecure_tcp": values.truth,
 }
 
@@ -156,6 +164,9 @@ _NEEDS = (
     ("etcd_certfile", "etcd_keyfile"),
     ("etcd_keyfile", "etcd_certfile"),
     ("etcd_password", "etcd_username"),
+    ("api_certfile", "api_keyfile"),
+    ("api_keyfile", "api_certfile"),
+    ("api_cafile", "api_certfile"),
 )
 """Options that mean nothing without another: the one, and the other."""
 

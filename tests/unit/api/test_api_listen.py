@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fleetpy.config import FleetConfig
 from fleetpy.errors import ConfigError, UnavailableError
 from fleetpy_api.listen import check_reach, describe, open_socket, passed_sockets
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PASSED = """
 import os
 os.environ["LISTEN_PID"] = str(os.getpid())
+from fleetpy.config import FleetConfig
 from fleetpy.errors import ConfigError
 from fleetpy_api.listen import describe, passed_sockets
 try:
@@ -128,13 +130,16 @@ def test_sockets_for_somebody_else_are_none_of_ours(environ: dict[str, str]) -> 
 def test_tcp_on_loopback_may_be_listened_on(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
-        check_reach([listener], insecure_tcp=False)
+        check_reach([listener], FleetConfig())
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - what must be refused
-def test_tcp_that_others_can_reach_is_refused_unless_the_config_says_so(host: str) -> None:
+def test_tcp_that_others_can_reach_is_refused_unless_clients_show_certificates_or_the_config_says_so(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
-        with pytest.raises(ConfigError, match=r"root on every host.*api_insecure_tcp"):
-            check_reach([listener], insecure_tcp=False)
-        check_reach([listener], insecure_tcp=True)
+        with pytest.raises(ConfigError, match=r"root on every host\. Set api_certfile, api_keyfile and api_cafile to"):
+            check_reach([listener], FleetConfig())
+        with pytest.raises(ConfigError, match=r"Set api_cafile to serve .* or set api_insecure_tcp=true"):
+            check_reach([listener], FleetConfig(api_certfile="c", api_keyfile="k"))
+        check_reach([listener], FleetConfig(api_certfile="c", api_keyfile="k", api_cafile="a"))
+        check_reach([listener], FleetConfig(api_insecure_tcp=True))
