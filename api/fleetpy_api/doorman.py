@@ -58,6 +58,8 @@ class Doorman:
         while True:
             try:
                 connection, address = await loop.sock_accept(listener)
+            except ConnectionAbortedError:
+                continue  # It was gone before its turn came.
             except OSError as error:
                 _log.warning("cannot take a connection: %s", error.strerror)
                 await asyncio.sleep(BREATH)
