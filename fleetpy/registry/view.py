@@ -15,6 +15,7 @@ A key that was removed and created again between two reads is told as changed, w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class View(Generic[T]):
         self._subscribers: list[Callable[[Changes[T]], None]] = []
         self._watch: Watch | None = None
         self._advanced = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._trouble = ""
 
     @property
@@ -140,11 +142,18 @@ class View(Generic[T]):
         while True:
             read = await self._read()
             if read is None:
-                await self._backoff.wait()
+                await self._pause()
                 continue
             self._replace(read)
             if not await self._follow():
-                await self._backoff.wait()
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait before the next try, unless somebody knows meanwhile that the registry is back."""
+        self._hurried.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.next()):
+                await self._hurried.wait()
 
     async def _read(self) -> Page | None:
         """Everything, at one revision, as one page; None if that did not work."""
@@ -185,7 +194,8 @@ class View(Generic[T]):
         """Have the watch say how far it is or, if it cannot or is not to be trusted any more, read again."""
         watch = self._watch
         if watch is None:
-            return  # It is being read.
+            self._hurried.set()  # Whoever waits has a revision from the registry, which is to be reached then.
+            return
         try:
             asked = trust and await watch.request_progress()
         except UnavailableError:

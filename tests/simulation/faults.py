@@ -23,6 +23,8 @@ _WEATHERS = (
     Weather(unanswered=0.3),
     Weather(lost=0.1, unanswered=0.2, slow=0.3, delay=3.0),
     Weather(slow=1.0, delay=0.3),
+    Weather(late=0.5, lateness=4.0),
+    Weather(late=0.1, lateness=10.0, unanswered=0.1),
     Weather(slow=0.5, delay=5.0),
     Weather(broken=0.2, repeated=0.3),
     Weather(lost=0.1, unanswered=0.1, slow=0.2, delay=2.0, broken=0.1, repeated=0.1),
@@ -54,7 +56,7 @@ class Faults:
             "agent paused": (self._agent_paused, (0.2, 25.0)),
             "agent busy": (self._agent_busy, (0.2, 15.0)),
             "host off": (self._host_off, (0.5, 40.0)),
-            "host shut down": (self._host_shut_down, (6.0, 30.0)),
+            "host shut down": (self._host_shut_down, (7.0, 30.0)),
             "host frozen": (self._host_frozen, (0.5, 40.0)),
             "host cut off": (self._cut(self._agent_processes), (0.5, 40.0)),
             "host's network": (self._weather(self._agent_processes), (1.0, 30.0)),
@@ -79,7 +81,7 @@ class Faults:
         dice, loop = self._dice, self._network.loop
         # Some runs see much of a few kinds, some a little of everything.
         kinds = dice.sample(sorted(self._kinds), dice.randint(1, len(self._kinds)))
-        for _ in range(dice.randint(0, 12)):
+        for _ in range(dice.randint(0, 20)):
             kind = dice.choice(kinds)
             begin, (shortest, longest) = self._kinds[kind]
             starts = dice.uniform(0.0, seconds)
@@ -109,6 +111,8 @@ class Faults:
         for host in self._hosts:
             host.thaw()
             host.systemd.reconnect()
+            if host.systemd.stopping:
+                host.switch_off()
             if host.up:
                 host.start_agent()
             else:

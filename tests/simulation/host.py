@@ -33,7 +33,7 @@ TTL = 10.0
 LEASE = 8.0
 """Seconds: what comes of it (docs/adr/0006)."""
 PATIENCE_OF_SHUTDOWN = 3.0
-"""Seconds that units have to stop when their host shuts down."""
+"""Seconds that units have to stop when their host shuts down, and then its agent."""
 
 
 class Onlooker(Protocol):
@@ -92,7 +92,7 @@ class Host:
     @property
     def healthy(self) -> bool:
         """Whether nothing disturbs it, or lets it down."""
-        return self.up and not self.frozen and not self.systemd.stopping and self.agent.healthy
+        return self.up and not self.frozen and self.systemd.healthy and self.agent.healthy
 
     def boot(self) -> None:
         """Switch it on: its disk's /run is empty, and its agent starts."""
@@ -102,8 +102,8 @@ class Host:
         self.start_agent()
 
     def start_agent(self) -> None:
-        """The agent starts, unless it runs."""
-        if self.up and not self.agent.runs:
+        """The agent starts, unless it runs, or is not to."""
+        if self.up and not self.agent.runs and not self.systemd.stopping:
             self._leaving = False
             self.agent.start(self._serve)
 
@@ -165,11 +165,11 @@ class Host:
             return
         self._leaving = True
         self.agent.terminate()
-        self._wait_for_agent()
+        self._wait_for_agent(self._timeline.now + PATIENCE_OF_SHUTDOWN)
 
-    def _wait_for_agent(self) -> None:
-        if self.agent.runs:
-            self._loop.call_later(0.1, self._wait_for_agent)
+    def _wait_for_agent(self, until: float) -> None:
+        if self.agent.runs and self._timeline.now < until:
+            self._loop.call_later(0.1, self._wait_for_agent, until)
         else:
             self._world.call_soon(self.switch_off)  # Not on the loop that it ends.
 

@@ -73,7 +73,7 @@ class Load:
 
     def changes(self, seconds: float) -> Iterator[tuple[float, Change]]:
         """What is asked for in this time, and when (seconds from its beginning)."""
-        for _ in range(self._dice.randint(0, 25)):
+        for _ in range(self._dice.randint(0, 30)):
             moment = self._dice.uniform(0.0, seconds)
             for change in self._change():
                 yield moment, change

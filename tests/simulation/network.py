@@ -43,6 +43,9 @@ class Weather:
     slow: float = 0.0
     """A message takes up to `delay`: long enough, perhaps, for its sender to have given it up."""
     delay: float = 0.0
+    late: float = 0.0
+    """A batch of a stream takes up to `lateness`, while requests are as quick as ever."""
+    lateness: float = 0.0
     broken: float = 0.0
     """A stream breaks instead of giving its next batch."""
     repeated: float = 0.0
@@ -64,10 +67,16 @@ class Network:
         loop.call_soon(self._expire)
 
     def travel_time(self, weather: Weather) -> float:
-        """How long a message takes."""
+        """How long a request or an answer takes."""
         if weather.slow and self.dice.random() < weather.slow:
             return self.dice.uniform(0.0, weather.delay)
         return self.dice.uniform(0.0, QUICK)
+
+    def arrival_time(self, weather: Weather) -> float:
+        """How long a batch of a stream takes."""
+        if weather.late and self.dice.random() < weather.late:
+            return self.dice.uniform(0.0, weather.lateness)
+        return self.travel_time(weather)
 
     def _expire(self) -> None:
         """Let leases run out in time, whether or not anybody asks for something."""

@@ -186,12 +186,4 @@ class Process:
         for line in self._lines:
             line.sever()
         for loop in (self._loop, self._keeper_loop):
-            tasks = sorted(asyncio.all_tasks(loop), key=_age)
-            for task in tasks:
-                task.cancel()
-            self._timeline.drain(loop, lambda tasks=tasks: all(task.done() for task in tasks))  # type: ignore[misc]
-
-
-def _age(task: asyncio.Task[object]) -> int:
-    """What sorts tasks in the order in which they were made: `Task-7` by its number."""
-    return int(task.get_name().rpartition("-")[2])
+            self._timeline.end(loop)

@@ -126,7 +126,7 @@ class Stream(Watch):
         """Send a batch on its way."""
         loop = self._network.loop
         self._under_way.append(batch)
-        self._last_arrival = max(self._last_arrival, loop.time() + self._network.travel_time(self._line.weather))
+        self._last_arrival = max(self._last_arrival, loop.time() + self._network.arrival_time(self._line.weather))
         loop.call_at(self._last_arrival, self._arrive)
 
     def _arrive(self) -> None:

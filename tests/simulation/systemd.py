@@ -49,6 +49,11 @@ class HostSystemd(MemorySystemd):
         """Every unit that may run, in order; not the guard."""
         return sorted(name for name, unit in self._units.items() if unit.status.up and name != GUARD_SERVICE)
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it is on the bus, and there to stay."""
+        return not self._away and not self.stopping
+
     def at_rest(self, name: UnitName) -> bool:
         """Whether the unit runs, and nothing is under way for it."""
         unit = self._units.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from asyncio import events
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import random
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 3_000_000
 """More than any run takes; one that does more has somebody in it who never waits."""
+
+_MOST_STEPS_TO_END = 100
 
 
 class _NoFiles:
@@ -41,24 +43,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.frozen = False
         self._selector = _NoFiles()
         self._timeline = timeline
+        self.set_exception_handler(self._told)
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
         return self._timeline.now
 
-    def due(self) -> float:
-        """When there is something to do; infinity for never."""
-        if self._ready:
-            return -math.inf
-        return self._scheduled[0].when() if self._scheduled else math.inf
-
     def step(self) -> None:
-        """Do what there is to do at present, once around."""
+        """Do what there is to do at present, once around; another loop's step may be what asks for it."""
+        before = events._get_running_loop()
         events._set_running_loop(self)
         try:
             self._run_once()
         finally:
-            events._set_running_loop(None)
+            events._set_running_loop(before)
+
+    def _told(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback has failed, or a task that nobody waits for."""
+        self._timeline.failed(self.name, context.get("exception") or AssertionError(context["message"]))
 
     def _process_events(self, event_list: list[object]) -> None:
         """There are none."""
@@ -73,6 +75,8 @@ class Timeline:
     def __init__(self, dice: random.Random) -> None:
         self.now = 0.0
         self.steps = 0
+        self.failed: Callable[[str, BaseException], None] = _fail
+        """Who is told of callbacks that fail."""
         self._dice = dice
         self._loops: list[VirtualLoop] = []
 
@@ -92,11 +96,14 @@ class Timeline:
         while self._step(moment) and not stop():
             pass
 
-    def drain(self, loop: VirtualLoop, done: Callable[[], bool]) -> None:
-        """Let this loop alone run, within one moment: what it is doing comes to its end."""
-        for _ in range(1000):
-            if done():
+    def end(self, loop: VirtualLoop) -> None:
+        """Let this loop alone run, within one moment, until nothing is left of what it was doing."""
+        for _ in range(_MOST_STEPS_TO_END):
+            tasks = sorted(asyncio.all_tasks(loop), key=_age)
+            if not tasks:
                 return
+            for task in tasks:
+                task.cancel()
             loop.step()
         raise AssertionError(f"{loop.name} does not end")
 
@@ -107,13 +114,20 @@ class Timeline:
 
     def _step(self, until: float) -> bool:
         """One step of one loop; False when nothing is left to do before `until`."""
-        soonest = math.inf
+        soonest, now = math.inf, self.now
         first: list[VirtualLoop] = []
         for loop in self._loops:
+            # This is done for each loop at each step: without calling anything.
             if loop.frozen:
                 continue
-            due = loop.due()
-            due = max(due, self.now)
+            if loop._ready:
+                due = now
+            elif loop._scheduled:
+                due = loop._scheduled[0].when()
+                if due < now:  # noqa: PLR1730 - `max` is a call
+                    due = now
+            else:
+                continue
             if due < soonest:
                 soonest, first = due, [loop]
             elif due == soonest:
@@ -127,3 +141,12 @@ class Timeline:
             raise AssertionError(f"{self.steps} steps at {self.now:.3f} s: somebody never waits")
         (first[0] if len(first) == 1 else self._dice.choice(first)).step()
         return True
+
+
+def _age(task: asyncio.Task[object]) -> int:
+    """What sorts tasks in the order in which they were made: `Task-7` by its number."""
+    return int(task.get_name().rpartition("-")[2])
+
+
+def _fail(_name: str, error: BaseException) -> NoReturn:
+    raise error

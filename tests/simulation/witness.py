@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from tests.simulation.timeline import VirtualLoop
     from tests.simulation.trace import Trace
 
-NOTICE = 2.5
-"""Seconds until a machine that is back has noticed what it is to stop: the longest wait between two tries (2 s), and
-some for reading."""
+NOTICE = 2.0
+"""Seconds until a machine that is back has noticed what it is to stop."""
 
 THAWED = 1.0
 """Seconds until a host that was frozen has told the units to stop that its lease no longer covers."""
@@ -86,6 +85,7 @@ class Witness:
         self._copies: dict[Pair, _Copy] = {}
         self._boots: dict[MachineID, int] = {}
         self._doubles: dict[UnitName, int] = {}
+        self._seen_double = 0
         self._subscription = store.subscribe(KEYS.prefix, store.revision, self._registry_changed)
 
     def failed(self, who: str, error: BaseException) -> None:
@@ -144,6 +144,8 @@ class Witness:
         """See `Onlooker.unit_changed`."""
         self._trace.note(host.letter, "%s: %s", name, active)
         if name == GUARD_SERVICE:
+            if active == STOPPING:
+                self._guard_ended(host)
             return
         if self._boots.get(host.id) != host.boots:
             self._boots[host.id] = host.boots
@@ -167,7 +169,9 @@ class Witness:
         self._copies[pair] = copy
         if not requirements_of(name, text).is_global:
             self._check_alone(host, name)
-        here = {other: requirements_of(other, host.systemd.running_text(other) or "") for other in host.systemd.up()}
+        # What is being stopped is no obstacle: its text may not be known to anybody any more.
+        staying = [other for other in host.systemd.up() if host.systemd.active(other) != STOPPING]
+        here = {other: requirements_of(other, host.systemd.running_text(other) or "") for other in staying}
         together = _conflict(here)
         if together is not None:
             self._violate(f"{together[0]} and {together[1]} conflict, and both run on {host.letter}", name)
@@ -188,6 +192,13 @@ class Witness:
             copy.excused = True
         elif not copy.excused and not host.systemd.stopping:
             self._violate(f"{host.letter} stopped {name}, and nobody has asked for that", name)
+
+    def _guard_ended(self, host: Host) -> None:
+        """What had ended by itself, and no agent has noted, cannot be told from what the guard's end has stopped."""
+        for name, record in host.files.records().items():
+            copy = self._copies.get((host.id, name))
+            if copy is not None and record.stops and not record.ended and not host.systemd.running_text(name):
+                copy.excused = True
 
     def _still_asks(self, copy: _Copy, now: PlacementRecord | None) -> bool:
         """Whether the placement says that what runs is to run on."""
@@ -222,7 +233,8 @@ class Witness:
             told = [host for host in running if host.healthy and host.systemd.active(name) in _STARTED]
             if len(told) > 1:
                 if name not in self._doubles:
-                    self._doubles[name] = token = len(self._doubles) + 1
+                    self._seen_double += 1
+                    self._doubles[name] = token = self._seen_double
                     self._loop.call_later(NOTICE, self._noticed, name, token)
                 return
         self._doubles.pop(name, None)

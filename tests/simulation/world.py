@@ -60,6 +60,7 @@ class World:
         self.network = Network(self.store, self.timeline.loop("world"), self.dice)
         hosts: dict[MachineID, Host] = {}
         self.witness = Witness(hosts, self.store, self.network.loop, self.trace)
+        self.timeline.failed = self.witness.failed
         self.hosts = [
             Host(letter, METADATA[number % len(METADATA)], self.timeline, self.network, self.trace, self.witness)
             for number, letter in enumerate("abcdef"[: self.dice.randint(1, 6)])

@@ -266,6 +266,23 @@ async def test_at_least_learns_that_nothing_happened_on_an_idle_prefix() -> None
     assert told == []
 
 
+async def test_at_least_does_not_wait_out_the_pause_between_two_tries() -> None:
+    loop, store = asyncio.get_running_loop(), virtual_store()
+    registry = faulty(store)
+    view = View(registry, PREFIX, text)
+    async with running(view):
+        await view.synced()
+        await registry.cut(off=True)
+        for _ in range(10):
+            await asyncio.sleep(7.3)
+            await registry.cut(off=False)
+            back = loop.time()
+            # Whoever has a revision in hand knows that the registry answers.
+            await view.at_least(put(store, a=str(back)))
+            assert loop.time() - back < 0.2
+            await registry.cut(off=True)
+
+
 class Untrusted(MemoryWatch):
     """A watch that cannot be asked, as that of etcd 3.4.23."""
 
