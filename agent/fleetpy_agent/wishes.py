@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from fleetpy.errors import InvalidUnitNameError
 from fleetpy.ids import UnitName
 from fleetpy.model.records import PlacementRecord
+from fleetpy.model.states import UnitGoal
 from fleetpy.registry.protocol import UnchangedSince
 from fleetpy.registry.view import View
 from fleetpy.unit.name import parse_unit_name
@@ -88,13 +89,15 @@ class Wishes:
             self._on_set_back()
         self._on_change()
 
-    def _read(self, entry: Entry) -> _Wish:
+    def _read(self, entry: Entry) -> _Wish | None:
+        """The wish; None for a unit that is to be let go of, which is as good as one that is not placed here."""
         try:
             name = parse_unit_name(entry.key.removeprefix(self._prefix)).full
         except InvalidUnitNameError as error:
             raise ValueError(str(error)) from error
         try:
-            return _Wish(name, entry.mod_revision, PlacementRecord.decode(entry.value))
+            placement = PlacementRecord.decode(entry.value)
         except ValueError as error:
             _log.error("%s cannot be read, so the unit stays as it is: %s", entry.key, error)
             return _Wish(name, entry.mod_revision, None)
+        return None if placement.goal is UnitGoal.INACTIVE else _Wish(name, entry.mod_revision, placement)

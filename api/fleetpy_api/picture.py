@@ -166,7 +166,9 @@ class Picture:
         stored = tables.unit_files.get(unit.hash)
         planned = tables.planned_units.get(name)
         is_global = planned is not None and planned.requirements.is_global
-        placements = tables.placements.of_unit(name)
+        placements = [
+            placement for placement in tables.placements.of_unit(name) if placement.goal is not UnitGoal.INACTIVE
+        ]
         alive = [placement for placement in placements if placement.machine in tables.machines]
         return UnitFacts(
             unit=unit,

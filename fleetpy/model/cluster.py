@@ -43,7 +43,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A unit that a machine, live or not, is to have."""
+    """A unit that a machine, live or not, is to have; with the goal `inactive`, one that it is to let go of."""
 
     machine: MachineID
     name: UnitName
@@ -52,6 +52,8 @@ class Placement:
     goal: UnitGoal
     epoch: Epoch
     restarted: str | None = None
+    stops: bool = False
+    """It was placed as one with `OnPartition=stop`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,12 @@ class PlacementRecord(Record):
     uid: UnitUID
     hash: UnitHash
     goal: UnitGoal
-    """`loaded` or `launched`."""
+    """`loaded` or `launched`; `inactive` while the machine has yet to let go of a unit that `stops`."""
     epoch: Epoch
     restarted: str | None = None
     """The unit's restart stamp; the agent restarts the unit once for each new one."""
+    stops: bool = False
+    """Its text has `OnPartition=stop`: should the machine be lost, it may still be stopping the unit for a while."""
 
 
 class StateRecord(Record):

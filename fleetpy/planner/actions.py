@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetpy.model.states import UnitGoal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fleetpy.ids import Epoch, MachineID, UnitHash, UnitName, UnitUID
-    from fleetpy.model.states import UnitGoal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class Unplace:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The machine keeps the unit, with another text, goal or restart stamp; the epoch is the placement's own."""
+    """The machine keeps the unit, with another text, goal or restart stamp; the epoch is the placement's own.
+
+    With the goal `inactive` it is to let go of the unit, and the placement stays until it has.
+    """
 
     machine: MachineID
     name: UnitName
@@ -38,9 +42,12 @@ class Update:
     epoch: Epoch
     restarted: str | None
     reason: str
+    stops: bool = False
+    """The unit has `OnPartition=stop`."""
 
     def __str__(self) -> str:
-        return f"updates {self.name} on {self.machine}: {self.reason}"
+        verb = "updates" if self.goal is not UnitGoal.INACTIVE else "stops"
+        return f"{verb} {self.name} on {self.machine}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Place:
     epoch: Epoch
     restarted: str | None
     reason: str
+    stops: bool = False
+    """The unit has `OnPartition=stop`."""
 
     def __str__(self) -> str:
         return f"gives {self.name} to {self.machine}: {self.reason}"

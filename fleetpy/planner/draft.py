@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.ids import Epoch
+from fleetpy.model.states import UnitGoal
 from fleetpy.planner.actions import Place, Unplace, Update
+from fleetpy.unit.requirements import OnPartition
 
 if TYPE_CHECKING:
     from fleetpy.ids import MachineID, Revision, UnitName
@@ -28,7 +30,7 @@ class Draft:
         """Give the unit to the machine."""
         self.occupancy.settle(machine, unit.name)
         self.actions.append(
-            Place(machine, unit.name, unit.uid, unit.hash, unit.goal, self._epoch, unit.restarted, reason)
+            Place(machine, unit.name, unit.uid, unit.hash, unit.goal, self._epoch, unit.restarted, reason, _stops(unit))
         )
 
     def update(self, placement: Placement, unit: Unit, reason: str) -> None:
@@ -43,12 +45,23 @@ class Draft:
                 placement.epoch,
                 unit.restarted,
                 reason,
+                _stops(unit),
             )
         )
 
     def withdraw(self, machine: MachineID, name: UnitName, reason: str, *, lost: bool = False) -> None:
-        """Take from the machine, live or lost, a placement that is no home of a wanted unit."""
-        self.actions.append(Unplace(machine, name, reason, lost))
+        """Take from the machine, live or lost, a placement that is no home of a wanted unit.
+
+        A unit with `OnPartition=stop` stays placed, as inactive, until its machine has let go of it: if the machine is
+        lost before that, the placement is what tells that it may still be stopping the unit.
+        """
+        placement = self.occupancy.placement(machine, name)
+        if lost or not placement.stops:
+            self.actions.append(Unplace(machine, name, reason, lost))
+        elif placement.goal is not UnitGoal.INACTIVE:
+            self.actions.append(_inactive(placement, reason))
+        elif not self.occupancy.is_reported(machine, name):
+            self.actions.append(Unplace(machine, name, "the machine has let go of it"))
 
     def leave(self, machine: MachineID, name: UnitName, reason: str) -> None:
         """Take a unit from a machine that was its home, and with it whoever is there because of it."""
@@ -60,3 +73,21 @@ class Draft:
             self.occupancy.leave(machine, name)
             self.withdraw(machine, name, reason)
             waiting += ((follower, f"it follows {name}, which leaves") for follower in self.order.followers(name))
+
+
+def _stops(unit: Unit) -> bool:
+    return unit.requirements.on_partition is OnPartition.STOP
+
+
+def _inactive(placement: Placement, reason: str) -> Update:
+    return Update(
+        placement.machine,
+        placement.name,
+        placement.uid,
+        placement.hash,
+        UnitGoal.INACTIVE,
+        placement.epoch,
+        placement.restarted,
+        reason,
+        placement.stops,
+    )

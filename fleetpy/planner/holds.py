@@ -74,6 +74,6 @@ class Holds:
 
 
 def _may_stop_itself(placement: Placement, unit: Unit | None) -> bool:
-    if unit is None or (unit.uid, unit.hash) != (placement.uid, placement.hash):
+    if placement.stops or unit is None or (unit.uid, unit.hash) != (placement.uid, placement.hash):
         return True
     return unit.requirements.on_partition is OnPartition.STOP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fleetpy.model.states import UnitGoal
 from fleetpy.planner.departures import why_unwanted
 from fleetpy.planner.words import enumerated, short
 
@@ -68,7 +69,7 @@ class Lost:
         hold = self._holds.on(placement, self._occupancy.units.get(name))
         if hold is not None:
             self.wake(hold.until)
-        elif unit is None:
+        elif unit is None or placement.goal is UnitGoal.INACTIVE:
             draft.withdraw(placement.machine, name, why_unwanted(placement, self._occupancy.units), lost=True)
         elif self._holds.forgotten_at(placement.machine) <= self._now:
             draft.withdraw(placement.machine, name, _FORGOTTEN, lost=True)

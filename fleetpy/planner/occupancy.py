@@ -52,7 +52,7 @@ class Occupancy:
                 continue
             self._occupy(machine, name)
             unit = self.wanted(name)
-            if unit is not None and unit.uid == placement.uid:
+            if unit is not None and unit.uid == placement.uid and placement.goal is not UnitGoal.INACTIVE:
                 self._homes[name].add(machine)
         self.adrift: list[tuple[MachineID, UnitName]] = []
         """What runs on live machines though nobody knows why: the registry was set back."""
@@ -133,6 +133,11 @@ class Occupancy:
         """The first unit, by name, that occupies the machine and replaces this one without closing a circle."""
         naming = self.replaces.naming(machine, unit.name)
         return min((other for other in naming if not self._order.on_one_circle(other, unit.name)), default=None)
+
+    def is_reported(self, machine: MachineID, name: UnitName) -> bool:
+        """Whether the machine's agent says that something of the unit is there."""
+        report = self._reports.get((machine, name))
+        return report is not None and report.refused is None
 
     def refused(self, machine: MachineID, unit: Unit) -> str | None:
         """The agent's refusal, if it is about this uid and this text."""

@@ -18,6 +18,7 @@ from fleetpy.errors import FleetError, InvalidUnitFileError
 from fleetpy.ids import MachineID, Revision, UnitHash, UnitName
 from fleetpy.model.cluster import Machine, Placement, Report, Unit
 from fleetpy.model.records import MachineSettingsRecord
+from fleetpy.model.states import UnitGoal
 from fleetpy.planner.snapshot import Snapshot
 from fleetpy.registry.decoding import (
     Decoded,
@@ -196,7 +197,8 @@ class Tables:
                 self._combine(value.machine)
             case Placement():
                 self.placements.put((value.machine, value.name), value)
-                return False
+                # What a machine is to let go of may be gone from it already.
+                return value.goal is UnitGoal.INACTIVE
             case StoredState():
                 return self._put_state(value)
             case StoredLeader():

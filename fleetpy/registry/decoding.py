@@ -253,6 +253,7 @@ def _placement(rest: str, entry: Entry) -> Decoded:
         goal=record.goal,
         epoch=record.epoch,
         restarted=record.restarted,
+        stops=record.stops,
     )
 
 

@@ -61,5 +61,6 @@ def _write(action: Action, keys: Keys) -> Write:
                 goal=action.goal,
                 epoch=action.epoch,
                 restarted=action.restarted,
+                stops=action.stops,
             )
             return Put(key, record.encode())

@@ -54,7 +54,7 @@ class Faults:
         self._kinds: dict[str, tuple[Callable[[], Callable[[], None]], tuple[float, float]]] = {
             "agent crash": (self._agent_crash, (0.0, 12.0)),
             "agent paused": (self._agent_paused, (0.2, 25.0)),
-            "agent busy": (self._agent_busy, (0.2, 15.0)),
+            "agent busy": (self._agent_busy, (0.02, 15.0)),
             "host off": (self._host_off, (0.5, 40.0)),
             "host shut down": (self._host_shut_down, (7.0, 30.0)),
             "host frozen": (self._host_frozen, (0.5, 40.0)),
@@ -76,18 +76,36 @@ class Faults:
             "streams break": (self._streams_break, (0.0, 1.0)),
         }
 
-    def plan(self, seconds: float) -> None:
-        """Have faults begin within this time from now on; all of them are over by its end."""
+    def plan(self, seconds: float, moments: Sequence[float]) -> None:
+        """Have faults begin within this time from now on; all of them are over by its end.
+
+        Many of them begin when they do most harm: just before something is asked for (`moments`), or as long after
+        another fault as a lease lasts.
+        """
         dice, loop = self._dice, self._network.loop
         # Some runs see much of a few kinds, some a little of everything.
-        kinds = dice.sample(sorted(self._kinds), dice.randint(1, len(self._kinds)))
+        kinds = dice.sample(sorted(self._kinds), dice.choice([1, 2, 3, 4, dice.randint(5, len(self._kinds))]))
+        before: list[float] = []
         for _ in range(dice.randint(0, 20)):
             kind = dice.choice(kinds)
             begin, (shortest, longest) = self._kinds[kind]
-            starts = dice.uniform(0.0, seconds)
-            # As many short ones as long ones.
-            lasts = shortest + (longest - shortest) * dice.random() ** 2
+            starts = self._moment(seconds, moments, before)
+            before.append(starts)
+            lasts = shortest + (longest - shortest) * dice.random() ** 3
             loop.call_later(starts, self._begin, kind, begin, min(lasts, seconds - starts))
+
+    def _moment(self, seconds: float, moments: Sequence[float], before: Sequence[float]) -> float:
+        dice = self._dice
+        match dice.choice(["any", "any", "change", "change", "change", "fault", "lease"]):
+            case "change" if moments:
+                moment = dice.choice(moments) - dice.uniform(0.0, 0.3)
+            case "fault" if before:
+                moment = dice.choice(before) + dice.uniform(-1.0, 1.0)
+            case "lease" if before:
+                moment = dice.choice(before) + dice.uniform(4.0, 10.0)
+            case _:
+                moment = dice.uniform(0.0, seconds)
+        return min(max(0.0, moment), seconds)
 
     def _begin(self, kind: str, begin: Callable[[], Callable[[], None]], lasts: float) -> None:
         self._trace.note("FAULT", "%s, for %.2f s", kind, lasts)

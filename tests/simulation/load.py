@@ -37,8 +37,12 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "everywhere.service": ("Global=true",),
     "ssd.service": ("Global=true\nMachineMetadata=disk=ssd", "Global=true"),
     "pinned.service": ("MachineID=%s", "MachineID=%s\nOnPartition=stop"),
+    "roaming.service": ("MachineID=%s", "MachineMetadata=region=eu", "MachineMetadata=region=us", "OnPartition=stop"),
 }
 """The units there may be, and what each of their texts asks for."""
+
+_CHANGES = ("goal", "text", "again", "loop", "destroy", "restart", "machine")
+"""What users do."""
 
 _BEHAVIOURS = (
     *[Behaviour()] * 8,
@@ -61,7 +65,8 @@ class Load:
     def __init__(self, dice: random.Random, hosts: Sequence[Host]) -> None:
         self._dice = dice
         self._machines = [host.id for host in hosts]
-        self._names = sorted(dice.sample(sorted(_KINDS), dice.randint(3, 9)))
+        self._names = sorted(dice.sample(sorted(_KINDS), dice.choice([2, 4, 6, 9])))
+        self._kinds = dice.sample(_CHANGES, dice.choice([1, 2, len(_CHANGES)]))
         for name in self._names:
             behaviour = dice.choice(_BEHAVIOURS)
             for host in hosts:
@@ -80,9 +85,7 @@ class Load:
 
     def _change(self) -> Iterator[Change]:
         dice, name = self._dice, self._dice.choice(self._names)
-        match dice.choice(
-            ["goal", "goal", "text", "text", "again", "loop", "destroy", "restart", "machine", "machine"]
-        ):
+        match dice.choice(self._kinds):
             case "goal":
                 yield Change((Wish(parse_unit_name(name), "set", None, dice.choice(list(UnitGoal))),))
             case "text":

@@ -66,8 +66,6 @@ class _Copy:
     started: float
     applied: AppliedRecord
     """The placement that the agent started it for, which may be over by then."""
-    restarted: str | None
-    """The restart that was asked for by then."""
     excused: bool
     """Whether something else was asked for at some time since then, or before it was started."""
 
@@ -127,12 +125,20 @@ class Witness:
             self._violate(f"{name} was given to {machine[0]}, which is not registered", name)
         if self.books.requirements(name, now.hash).is_global:
             return
-        others = [other[0] for other, placed in self.books.placements if placed == name and other != machine]
+        others = [
+            other[0]
+            for (other, placed), record in self.books.placements.items()
+            if placed == name and other != machine and record.goal is not UnitGoal.INACTIVE
+        ]
         if others:
             self._violate(f"{name} was given to {machine[0]}, and {', '.join(others)} has it", name)
 
     def _check_neighbours(self, machine: MachineID) -> None:
-        here = {name: record.hash for (at, name), record in self.books.placements.items() if at == machine}
+        here = {
+            name: record.hash
+            for (at, name), record in self.books.placements.items()
+            if at == machine and record.goal is not UnitGoal.INACTIVE
+        }
         wishes = {name: self.books.requirements(name, unit_hash) for name, unit_hash in here.items()}
         pair = _conflict(wishes)
         if pair is not None and machine in self.books.registered:
@@ -164,7 +170,7 @@ class Witness:
         if earlier is not None and not earlier.excused:
             self._violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
         applied = host.files.records()[name]
-        copy = _Copy(text, self._loop.time(), applied, asked.restarted if asked else None, excused=False)
+        copy = _Copy(text, self._loop.time(), applied, excused=False)
         copy.excused = not self._still_asks(copy, asked)
         self._copies[pair] = copy
         if not requirements_of(name, text).is_global:
@@ -207,7 +213,7 @@ class Witness:
             and now.goal is UnitGoal.LAUNCHED
             and now.hash == UnitFile.parse(copy.text).hash
             and (now.uid, now.epoch) == (copy.applied.uid, copy.applied.epoch)
-            and now.restarted == copy.restarted
+            and now.restarted == copy.applied.restarted
         )
 
     # What concerns several hosts.

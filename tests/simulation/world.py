@@ -91,8 +91,9 @@ class World:
                 host.boot()
             self.users[0].ask(self.load.first())
             self._pass(QUIET)
-            self.faults.plan(TROUBLE)
-            for moment, change in self.load.changes(TROUBLE):
+            changes = list(self.load.changes(TROUBLE))
+            self.faults.plan(TROUBLE, [moment for moment, _ in changes])
+            for moment, change in changes:
                 self.network.loop.call_later(moment, self.dice.choice(self.users).ask, change)
             self._pass(TROUBLE)
             self.trace.note("FAULT", "all of them are over")

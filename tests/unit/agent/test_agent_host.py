@@ -65,6 +65,21 @@ async def test_a_unit_whose_placement_is_gone_is_stopped_and_leaves_nothing() ->
         assert host.files.records() == {}
 
 
+async def test_a_unit_that_is_to_be_let_go_of_is_as_one_whose_placement_is_gone() -> None:
+    async with one_host() as (registry, host):
+        registry.place(WEB)
+        host.start_agent()
+        await until(lambda: WEB in host.systemd.running())
+        await settled()
+        registry.place(WEB, goal=UnitGoal.INACTIVE)
+        await until(lambda: not registry.states())
+        assert host.systemd.running() == set()
+        assert host.files.records() == {}
+        registry.unplace(WEB)
+        await settled()
+        assert registry.states() == {}
+
+
 async def test_its_state_stays_until_it_has_stopped() -> None:
     async with one_host() as (registry, host):
         host.systemd.behaviours[WEB] = Behaviour(stop=30.0)

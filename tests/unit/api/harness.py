@@ -123,11 +123,11 @@ class Cluster:
         """A scheduler leads."""
         await self.put(KEYS.leader, LeaderRecord(identity="leader", since=NOON))
 
-    async def place(self, name: str, machine: MachineID, epoch: int = 1) -> None:
-        """The scheduler places a unit."""
+    async def place(self, name: str, machine: MachineID, epoch: int = 1, goal: UnitGoal | None = None) -> None:
+        """The scheduler places a unit, with the goal that it has unless another is given."""
         unit = self.unit(name)
         assert unit is not None
-        record = PlacementRecord(uid=self.uid(name), hash=unit.hash, goal=unit.desired, epoch=Epoch(epoch))
+        record = PlacementRecord(uid=self.uid(name), hash=unit.hash, goal=goal or unit.desired, epoch=Epoch(epoch))
         await self.put(KEYS.placement(machine, UnitName(name)), record)
 
     async def report(self, name: str, machine: MachineID, epoch: int = 1, **fields: Any) -> None:

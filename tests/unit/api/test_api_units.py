@@ -393,6 +393,17 @@ async def test_a_unit_on_a_dead_and_a_living_machine_is_on_the_living_one() -> N
         assert (await cluster.json("/fleet/v1/units/a.service"))["machineID"] == M2
 
 
+async def test_a_unit_that_its_machine_is_to_let_go_of_is_on_no_machine() -> None:
+    async with serving() as cluster:
+        await cluster.join(M1)
+        await cluster.set("a.service", "launched", SLEEP)
+        await cluster.place("a.service", M1)
+        await cluster.report("a.service", M1)
+        await cluster.place("a.service", M1, goal=UnitGoal.INACTIVE)
+        assert "machineID" not in await cluster.json("/fleet/v1/units/a.service")
+        assert (await cluster.json("/fleet/v1/units/a.service"))["currentState"] == "inactive"
+
+
 async def test_a_global_unit_has_neither_a_machine_nor_a_current_state() -> None:
     async with serving() as cluster:
         await cluster.join(M1)

@@ -11,7 +11,7 @@ from fleetpy.planner.actions import Place, Unplace, Update
 from fleetpy.planner.explain import Explanation, explain
 from fleetpy.planner.plan import Plan, PlanSettings, plan
 from fleetpy.planner.snapshot import Machine, Placement, Report, Snapshot, Unit
-from fleetpy.unit.requirements import Requirements
+from fleetpy.unit.requirements import OnPartition, Requirements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,8 +80,9 @@ class Cluster:
         """Place known units as they are, and let the agent report them."""
         for name in names:
             unit = self.units[UnitName(name)]
+            stops = unit.requirements.on_partition is OnPartition.STOP
             placement = Placement(
-                MachineID(machine), unit.name, unit.uid, unit.hash, unit.goal, Epoch(epoch), unit.restarted
+                MachineID(machine), unit.name, unit.uid, unit.hash, unit.goal, Epoch(epoch), unit.restarted, stops
             )
             self.placements[placement.machine, unit.name] = placement
             if reported:
@@ -144,7 +145,7 @@ class Cluster:
                     del self.placements[key]
                 case Place() | Update():
                     self.placements[key] = Placement(
-                        *key, action.uid, action.hash, action.goal, action.epoch, action.restarted
+                        *key, action.uid, action.hash, action.goal, action.epoch, action.restarted, action.stops
                     )
 
     def let_agents_work(self) -> None:
@@ -158,7 +159,7 @@ class Cluster:
         running = {
             key: Report(*key, placement.uid, placement.epoch, None, placement.hash)
             for key, placement in self.placements.items()
-            if key[0] in self.machines and key not in refused
+            if key[0] in self.machines and key not in refused and placement.goal is not UnitGoal.INACTIVE
         }
         self.reports = running | refused
 

@@ -72,8 +72,8 @@ def settings(machine_id: MachineID, record: MachineSettingsRecord) -> Put:
     return put(KEYS.settings(machine_id), record)
 
 
-def placement(machine_id: MachineID, name: UnitName, epoch: int = 7) -> Put:
-    record = PlacementRecord(uid=UnitUID(5), hash=PLAIN.hash, goal=UnitGoal.LAUNCHED, epoch=Epoch(epoch))
+def placement(machine_id: MachineID, name: UnitName, epoch: int = 7, goal: UnitGoal = UnitGoal.LAUNCHED) -> Put:
+    record = PlacementRecord(uid=UnitUID(5), hash=PLAIN.hash, goal=goal, epoch=Epoch(epoch))
     return put(KEYS.placement(machine_id, name), record)
 
 
@@ -290,6 +290,7 @@ async def test_what_a_plan_itself_brings_about_does_not_matter_to_planning() -> 
         state(M2, WEB),
         Delete(KEYS.state(M1, DB)),
         Delete(KEYS.placement(M1, WEB)),
+        placement(M1, WEB, goal=UnitGoal.INACTIVE),
         machine(M2),
         Delete(KEYS.machine(M1)),
         settings(M1, MachineSettingsRecord(cordoned=True)),
