@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -71,10 +71,11 @@ class Experiment:
         hosts = self._lab.hosts()
         for host in hosts:
             (self._folder(host.name) / _PROGRAM.name).write_bytes(_PROGRAM.read_bytes())
-        with Observer([host for host in hosts if host.etcd]) as observer, self._heartbeat():
+        members = [host for host in hosts if host.etcd]
+        with Observer(members) as observer, self._heartbeat(), closing(Lab(self._lab.name)) as writers:
             striker = Striker(self._lab, observer)
             striker.prepare()
-            writer = Writer(Lab(self._lab.name), Random(f"writer {self._seed}"), self._units)  # noqa: S311 - to replay
+            writer = Writer(writers, Random(f"writer {self._seed}"), self._units)  # noqa: S311 - to be replayed
             began = boot_time()
             writer.start_all()
             self._settle(writer)
@@ -190,7 +191,7 @@ class Experiment:
             began=began,
             ended=ended,
             runs=[run for host, lines in stamps.items() for run in read_runs(host, lines)],
-            strikes=self._strikes,
+            strikes=sorted(self._strikes, key=lambda strike: strike.began),
             wishes=writer.wishes,
             takeovers=takeovers(changes),
             registrations={host.name: registrations(changes, host.machine_id) for host in self._lab.hosts()},

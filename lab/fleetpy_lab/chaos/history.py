@@ -95,6 +95,7 @@ class History:
     ended: float
     runs: Sequence[Run]
     strikes: Sequence[Strike]
+    """The earliest first."""
     wishes: Sequence[Wish]
     takeovers: Sequence[float] = ()
     """When a scheduler began to lead."""

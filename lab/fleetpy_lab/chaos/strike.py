@@ -93,7 +93,10 @@ class Striker:
             end[kind]()
 
     def _signal(self, host: str, service: str, signal: str) -> None:
-        self._lab.exec(host, "systemctl", "kill", "--kill-whom=main", f"--signal={signal}", service, check=True)
+        command = ("systemctl", "kill", "--kill-whom=main", f"--signal={signal}", service)
+        self._lab.wait_until(  # one that is just being restarted has no main process
+            lambda: self._lab.exec(host, *command, check=True), _PATIENCE, f"{service} on {host} gets a SIG{signal}"
+        )
 
     def _signal_members(self, signal: str) -> None:
         for member in self._members:
@@ -137,7 +140,14 @@ class Striker:
         return next(host for host in self._lab.hosts() if host.etcd and host.status is HostStatus.RUNNING)
 
     def _leader(self) -> str:
-        entry = self._observer.entries().get(KEYS.leader)
-        if entry is None:
-            raise LabError("no scheduler leads")
-        return LeaderRecord.decode(entry.value).identity.partition("/")[0]
+        """The host whose scheduler leads, once that is one that runs."""
+        leader = ""
+
+        def leads() -> bool:
+            nonlocal leader
+            entry = self._observer.entries().get(KEYS.leader)
+            leader = "" if entry is None else LeaderRecord.decode(entry.value).identity.partition("/")[0]
+            return bool(leader) and self._lab.host(leader).status is HostStatus.RUNNING
+
+        self._lab.wait_until(leads, _PATIENCE, "a scheduler leads")
+        return leader
