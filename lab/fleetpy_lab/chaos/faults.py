@@ -98,10 +98,10 @@ class Fault:
         return NATURES[self.kind]
 
 
-_SECOND = 0.3
-"""How often a second fault comes while the first one lasts."""
+_SECOND = 0.5
+"""How often a host's fault is joined by a second fault while it lasts."""
 _WITHIN = 6.0
-"""Seconds after the first within which it does."""
+"""Seconds after the first within which it is."""
 
 
 def episodes(
@@ -117,9 +117,10 @@ def episodes(
         if first.nature.victim is not Victim.HOST or dice.random() >= _SECOND:
             yield (first,)
             continue
-        safe = [host for host in hosts if host != first.host and not (host in members and first.host in members)]
-        kind = dice.choice([kind for kind in kinds if NATURES[kind].victim in {Victim.HOST, Victim.LEADER}])
-        yield first, _fault(dice, kind, safe, members, after=round(dice.uniform(0.0, _WITHIN), 1))
+        others = [host for host in hosts if host != first.host and not {host, first.host} <= set(members)]
+        whole = [member for member in members if first.host not in members]
+        kind = dice.choice([kind for kind in kinds if whole or NATURES[kind].victim is not Victim.MEMBER])
+        yield first, _fault(dice, kind, others, whole, after=round(dice.uniform(0.0, _WITHIN), 1))
 
 
 def _draw(dice: Random, pile: list[FaultKind], kinds: Sequence[FaultKind]) -> FaultKind:

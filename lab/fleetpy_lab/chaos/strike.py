@@ -34,7 +34,6 @@ class Striker:
     def __init__(self, lab: Lab, observer: Observer) -> None:
         self._lab = lab
         self._observer = observer
-        self._members = [host for host in lab.hosts() if host.etcd]
 
     def prepare(self) -> None:
         """What hosts need so that an agent can be kept from restarting."""
@@ -99,8 +98,10 @@ class Striker:
         )
 
     def _signal_members(self, signal: str) -> None:
-        for member in self._members:
-            self._signal(member.name, ETCD, signal)
+        """Of hosts that can be told; one that is dead or frozen itself takes no part anyway."""
+        for host in self._lab.hosts():
+            if host.etcd and host.status in {HostStatus.RUNNING, HostStatus.PARTITIONED}:
+                self._signal(host.name, ETCD, signal)
 
     def _power_off(self, host: str) -> None:
         self._lab.exec(host, "systemctl", "poweroff")
