@@ -17,9 +17,9 @@ from fleetpy.errors import FleetError
 from fleetpy_lab.chaos.clock import boot_time
 from fleetpy_lab.chaos.faults import Fault, FaultKind, episodes
 from fleetpy_lab.chaos.history import History, Strike
-from fleetpy_lab.chaos.inventory import look
 from fleetpy_lab.chaos.leftovers import leftovers
 from fleetpy_lab.chaos.load import units as whole_load
+from fleetpy_lab.chaos.looking import look
 from fleetpy_lab.chaos.observer import Observer
 from fleetpy_lab.chaos.registry_log import absences, brakes, registrations, takeovers
 from fleetpy_lab.chaos.stamps import read_lateness, read_runs
