@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from fleetpy.errors import LostRaceError, UnavailableError, UserError
@@ -58,6 +59,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application in the one form."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(UserError, _user)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(LostRaceError, _lost_race)
@@ -83,6 +85,10 @@ async def _http(request: Request, error: Exception) -> Response:
         message = f"only {' and '.join(allowed)} can be asked of {path}"
         return error_response(error.status_code, message, {"Allow": ", ".join(allowed)})
     message = f"there is nothing at {path}" if error.detail == HTTPStatus.NOT_FOUND.phrase else str(error.detail)
+    if isinstance(error.__cause__, RecursionError):
+        message = "the body is nested too deeply"
+    elif isinstance(error.__cause__, ValueError):
+        message = f"the body is not JSON: {error.__cause__}"
     return error_response(error.status_code, message, error.headers)
 
 
@@ -96,6 +102,11 @@ async def _validation(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):  # pragma: no cover - likewise
         raise error
     return error_response(HTTPStatus.BAD_REQUEST, describe_validation(list(error.errors())))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this: the client went away in the middle of its request."""
+    return error_response(HTTPStatus.BAD_REQUEST, "the request ends before its body does")
 
 
 async def _user(_request: Request, error: Exception) -> Response:

@@ -2,18 +2,17 @@
 
 Each stream keeps only the *names* of what its reader has yet to be told about, and looks at the picture when it writes.
 So a reader that is slow is told less often, never something old, and costs no more memory than there are names; one
-that does not read at all is cut off. The first state and later changes are the same mechanism: at the start, every
-name is news.
+that does not read at all is cut off (`connection`). The first state and later changes are the same mechanism: at the
+start, every name is news.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
-from fastapi import Query, Request
+from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 
 from fleetpy.errors import UnavailableError
@@ -27,20 +26,17 @@ from fleetpy_api.waiting import Waiting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from fleetpy_api.picture import Picture
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/x-ndjson"
 HEARTBEAT = 15.0
 """Seconds without news after which a stream says that it is alive."""
-PATIENCE = 60.0
-"""Seconds that a reader may take to read what was written, before it is cut off."""
 CHUNK = 200
 """How many events are written at once."""
 MAX_STREAMS = 256
@@ -164,13 +160,12 @@ class Streams:
 
 
 class EventResponse(StreamingResponse):
-    """The answer that a stream is: written until its reader goes away or stops reading, or the server ends."""
+    """The answer that a stream is: written until its reader goes away, or the server ends."""
 
-    def __init__(self, streams: Streams, stream: Stream, cut: Callable[[], None]) -> None:
+    def __init__(self, streams: Streams, stream: Stream) -> None:
         super().__init__(_lines(stream), headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
         self._streams = streams
         self._stream = stream
-        self._cut = cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as ASGI has it."""
@@ -178,19 +173,6 @@ class EventResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._streams.close(self._stream)
-
-    async def stream_response(self, send: Send) -> None:
-        """Write the lines."""
-
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(PATIENCE):
-                await send(message)
-
-        try:
-            await super().stream_response(send_in_time)
-        except TimeoutError:
-            _log.warning("a stream of events was cut off: its reader has read nothing for %gs", PATIENCE)
-            self._cut()
 
 
 class EventsResource:
@@ -206,7 +188,6 @@ class EventsResource:
 
     async def events(
         self,
-        request: Request,
         name: Annotated[list[str], Query(default_factory=list)],
         after: Annotated[int, Query(ge=0, le=MAX_REVISION)] = 0,
     ) -> Response:
@@ -215,13 +196,9 @@ class EventsResource:
         if not await catch_up(picture, Revision(after)):
             raise UnavailableError(f"fleet-api has not seen revision {after} of etcd's yet")
         stream = self._streams.open(frozenset(map(UnitName, name)))
-        return EventResponse(self._streams, stream, getattr(request.state, "cut", _nothing))
+        return EventResponse(self._streams, stream)
 
 
 async def _lines(stream: Stream) -> AsyncIterator[bytes]:
     while (lines := await stream.next()) is not None:
         yield lines
-
-
-def _nothing() -> None:
-    """There is no connection of ours to cut."""

@@ -43,7 +43,7 @@ _ANSWERS = (
 
 _REFERENCE = "#/components/schemas/{model}"
 _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
-_PATH_OF_KEY = {"type": "string", "pattern": r"^/[^/]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"}
+_PATH_OF_KEY = {"type": "string", "pattern": r"^/[A-Za-z0-9_.-]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"}
 _PATCH = {
     "type": "array",
     "items": {

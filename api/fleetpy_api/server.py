@@ -1,22 +1,21 @@
-"""uvicorn, fitted to a daemon: sockets from outside, signals left alone, the peer known, errors as JSON."""
+"""uvicorn, fitted to a daemon: sockets from outside, signals left alone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fleetpy_api.connection import MAX_HEAD, Protocol
 from fleetpy_api.doorman import Doorman
-from fleetpy_api.errors import error_body, error_response
+from fleetpy_api.errors import error_response
 from fleetpy_api.front import SERVER
-from fleetpy_api.peers import describe_peer
 from fleetpy_api.tls import asks_for_certificate
 
 if TYPE_CHECKING:
@@ -28,32 +27,6 @@ if TYPE_CHECKING:
 
 GRACE = 3
 """Seconds that open requests have to end in when the server is told to."""
-MAX_HEAD = 256 * 1024
-"""Bytes that a request's line and headers may take: the names of some thousand units in a query."""
-
-
-class Protocol(H11Protocol):
-    """A connection.
-
-    The state of its requests' scopes has `peer`, who is at the other end, and `cut`, which ends the connection at once.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Find out who has connected."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "peer": describe_peer(transport), "cut": transport.abort}
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the form that all errors have."""
-        headers = [("content-type", "application/json"), ("connection", "close"), ("server", SERVER)]
-        events = (
-            h11.Response(status_code=HTTPStatus.BAD_REQUEST, headers=headers, reason=b"Bad Request"),
-            h11.Data(data=error_body(HTTPStatus.BAD_REQUEST, f"the request cannot be read: {msg}")),
-            h11.EndOfMessage(),
-        )
-        for event in events:
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
 
 class PlainProtocol(Protocol):
@@ -107,6 +80,8 @@ class Server(uvicorn.Server):
                 h11_max_incomplete_event_size=MAX_HEAD,
             )
         )
+        # What a client does wrong it is told; it must not fill the log too.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._ending = ending
         self._told = asyncio.Event()
         self._tls = tls

@@ -10,7 +10,7 @@ import pytest
 
 from fleetpy.errors import UnavailableError
 from fleetpy.ids import UnitName
-from fleetpy_api.events import CHUNK, HEARTBEAT, MAX_STREAMS, PATIENCE, EventResponse, Stream
+from fleetpy_api.events import CHUNK, HEARTBEAT, MAX_STREAMS, Stream
 from fleetpy_api.waiting import INTERVAL
 from tests.unit.api.harness import KEYS, M1, M2, SLEEP, Cluster, serving
 
@@ -214,26 +214,3 @@ async def test_what_is_no_revision_is_400(after: str) -> None:
     async with serving() as cluster:
         answer = await cluster.ask("GET", "/fleetpy/v1/events", params={"after": after})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, 400)
-
-
-async def test_a_reader_that_does_not_read_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving() as cluster:
-        stream = open_stream(cluster)
-        cuts: list[float] = []
-        began = asyncio.get_running_loop().time()
-
-        async def take_nothing(_message: object) -> None:
-            await asyncio.Event().wait()
-
-        async def stay() -> dict[str, str]:
-            await asyncio.Event().wait()
-            return {}
-
-        def cut() -> None:
-            cuts.append(asyncio.get_running_loop().time() - began)
-
-        response = EventResponse(cluster.api.streams, stream, cut)
-        await response({"type": "http", "asgi": {}}, stay, take_nothing)
-        assert cuts == [pytest.approx(PATIENCE)]
-        assert len(cluster.api.streams) == 0
-        assert "a stream of events was cut off: its reader has read nothing for 60s" in caplog.text
