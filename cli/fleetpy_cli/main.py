@@ -13,7 +13,6 @@ A command's module is imported when that command runs, and no other.
 
 from __future__ import annotations
 
-import difflib
 import gc
 import os
 import sys
@@ -47,6 +46,8 @@ INTERRUPTED = 130
 
 def unknown_command(name: str, context: click.Context) -> click.UsageError:
     """What to say of a command that there is not."""
+    import difflib  # noqa: PLC0415 - for a slip, and nobody else
+
     near = difflib.get_close_matches(name, COMMANDS, n=2)
     meant = f"; did you mean {' or '.join(near)}?" if near else ";"
     return click.UsageError(f"there is no command {name!r}{meant} `fleetctl help` lists them", context)

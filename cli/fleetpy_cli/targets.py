@@ -6,7 +6,6 @@ did with the original. A pattern (`*`, `?`, `[a-z]`) stands for all units of the
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -73,6 +72,8 @@ def nearest(client: FleetClient, name: str) -> str:
 
 
 def _advice(name: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for a slip, and nobody else
+
     own, _, _ = name.rpartition(".")
     template, at, _ = own.partition("@")
     # What ends alike is not alike for that, and another instance of the same template is no slip.
