@@ -109,6 +109,30 @@ def test_bash_is_given_what_lies_behind_the_end_of_its_own_word(
         assert complete(line) == offered
 
 
+def test_bash_itself_runs_the_script(complete: Complete, here: Path) -> None:
+    assert complete("fleetctl stop hel") == ["hello.service"]
+    script = """
+        eval "$(_FLEETCTL_COMPLETE=bash_source fleetctl)"
+        COMP_LINE='fleetctl stop web@  and what is behind the cursor'; COMP_POINT=18
+        _fleetctl_completion fleetctl; printf '%s\n' "${COMPREPLY[@]}"; complete -p fleetctl
+    """
+    done = subprocess.run(  # noqa: S603 - our own words
+        ["bash", "--norc", "-c", script],  # noqa: S607 - the system's bash
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": f"{Path(FLEETCTL).parent}:/usr/bin:/bin",
+            "FLEETCTL_ENDPOINT": f"unix://{here.with_name('fleet.sock')}",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    assert (done.stdout, done.stderr) == (
+        "@1.service\ncomplete -o nosort -F _fleetctl_completion fleetctl\n",
+        "",
+    )
+
+
 def test_zsh_s_values_keep_their_backslashes() -> None:
     described = CompletionItem("a:b\\x2d.mount", help="A mount: that")
     zsh = BackslashZsh(cli, {}, "fleetctl", COMPLETE)
