@@ -138,6 +138,8 @@ class Agent:
         """Look, decide, and carry that out. Raises `SystemdAwayError`."""
         async with self._turning:
             await self._look()
+            # Not before that, during which the placements may change: what is adrift must not be taken for given up.
+            note_adrift(self._ledger, self._wishes)
             picture = self._picture()
             tasks = reconcile(picture)
             try:
@@ -229,7 +231,6 @@ class Agent:
 
     async def _look(self) -> None:
         """See what there is to see, for the picture."""
-        note_adrift(self._ledger, self._wishes)
         wanted, ours = self._wishes.readable(), self._ledger.records.keys()
         asked = self._jobs.asked
         self._observer.watch(wanted.keys() | ours | self._jobs.queued | {GUARD_SERVICE})

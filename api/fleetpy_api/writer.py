@@ -27,6 +27,7 @@ from fleetpy.registry.protocol import (
     NotSentError,
     Present,
     Put,
+    RegistryFullError,
     UnchangedSince,
 )
 from fleetpy_api.catch_up import Revised, catch_up
@@ -226,7 +227,8 @@ class UnitWriter:
             self._lose(transaction, batch)
         except UnavailableError as error:
             batch.away = error
-            outcome = "not written" if isinstance(error, NotSentError) else "it may have been written or not"
+            certain = isinstance(error, NotSentError | RegistryFullError)
+            outcome = "not written" if certain else "it may have been written or not"
             batch.decisions.update(_all_refused(transaction.jobs, f"{outcome}, since {error}"))
         else:
             if transaction.writes:

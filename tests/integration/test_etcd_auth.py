@@ -1,12 +1,14 @@
-"""etcd with users, passwords and roles; its tokens are forgotten after a second."""
+"""etcd with users, passwords and roles; its tokens are forgotten after a second, or three."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from fleetpy.ids import Revision
 from fleetpy.registry.etcd import EtcdSettings, connect
@@ -15,17 +17,36 @@ from tests.support.etcd import EtcdServer, until_answering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from fleetpy.registry.protocol import Registry
 
 ROOT = "root:secret"
 FORGOTTEN = 3.5
-"""Seconds after which etcd has forgotten a token of one second's life; it looks every second."""
+"""Seconds after which etcd has forgotten a token of one second's life, for which it looks every second, or of three."""
 
 
 @pytest.fixture(scope="module")
-def etcd() -> Iterator[EtcdServer]:
-    with EtcdServer("--auth-token=simple", "--auth-token-ttl=1", in_memory=False) as server:
+def key_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what etcd signs its JSON web tokens with."""
+    folder = tmp_path_factory.mktemp("jwt")
+    os.chmod(folder, 0o755)  # noqa: PTH101, S103 - etcd in its container reads it
+    certificate = trustme.CA().issue_cert("etcd.example.org")
+    certificate.private_key_pem.write_to_path(folder / "jwt.key")
+    certificate.cert_chain_pems[0].write_to_path(folder / "jwt.pem")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["simple", "jwt"])
+def etcd(request: pytest.FixtureRequest, key_pair: Path) -> Iterator[EtcdServer]:
+    """With tokens of either kind."""
+    options = {
+        "simple": ("--auth-token=simple", "--auth-token-ttl=1"),
+        "jwt": (
+            "--auth-token=jwt,pub-key=/etc/etcd-test/jwt.pem,priv-key=/etc/etcd-test/jwt.key,sign-method=ES256,ttl=3s",
+        ),
+    }[request.param]
+    with EtcdServer(*options, files=key_pair, in_memory=False) as server:
         asyncio.run(_ready(server))
         for command in (
             "user add root:secret",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,44 @@ async def test_a_lease_and_a_leader_outlive_any_one_member(
                 await until_answering(one)
         lost.cancel()
         keeping.cancel()
+
+
+async def test_etcds_leader_may_change_without_anybody_noticing(well: EtcdCluster) -> None:
+    """A lease is renewed, a leader of ours leads on, and a view is told of every write once and in order."""
+    keeper = LeaseKeeper(lambda: connect(EtcdSettings(endpoints=well.urls, request_timeout=0.8)), 5.0)
+    told: list[str] = []
+    set_back: list[bool] = []
+    async with connected(*well.urls) as registry, connected(*well.urls) as writer, asyncio.TaskGroup() as group:
+        keeping = group.create_task(keeper.run())
+        leadership = await Election(registry, "/leader/moved", keeper).campaign("test")
+        lost = group.create_task(leadership.lost())
+        view: View[str] = View(registry, "/moved-leader/", lambda entry: entry.value.decode())
+        view.subscribe(lambda changes: told.extend(changes.changed.values()))
+        view.subscribe(lambda changes: set_back.append(changes.set_back))
+        following = group.create_task(view.run())
+        await view.synced()
+        for number in range(9):
+            await asyncio.to_thread(move_leader, well, number % 3)
+            deadline = keeper.status.deadline
+            revision = await writer.commit([Put(f"/moved-leader/{number}", b"%d" % number)])
+            async with asyncio.timeout(5):
+                await view.at_least(revision)
+            while keeper.status.deadline == deadline:
+                assert not lost.done(), lost.result()
+                await asyncio.wait([lost], timeout=0.1)
+        assert told == [str(number) for number in range(9)]
+        assert not any(set_back)
+        for task in (following, lost, keeping):
+            task.cancel()
+
+
+def move_leader(cluster: EtcdCluster, to: int) -> None:
+    """Have that member lead, whoever does so now; back only when it does."""
+    endpoints = ",".join(f"http://etcd{number}:2379" for number in range(3))
+    told = json.loads(cluster.members[0].etcdctl("--write-out=json", "endpoint", "status", endpoints=endpoints))
+    member = next(one for one in told if one["Endpoint"] == f"http://etcd{to}:2379")["Status"]["header"]["member_id"]
+    if told[0]["Status"]["leader"] != member:
+        cluster.members[0].etcdctl("move-leader", f"{member:x}", endpoints=endpoints)
 
 
 async def test_a_watch_on_a_member_that_is_cut_off_from_the_others_ends(well: EtcdCluster) -> None:

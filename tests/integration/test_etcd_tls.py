@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,9 @@ import trustme
 from fleetpy.errors import ConfigError, UnavailableError
 from fleetpy.registry.etcd import EtcdSettings, connect
 from fleetpy.registry.protocol import Put, RegistryDeniedError
+from fleetpy.registry.view import View
 from tests.support.etcd import EtcdServer, until_answering
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,15 +36,17 @@ def write_server(authority: trustme.CA, folder: Path) -> None:
     certificate.cert_chain_pems[0].write_to_path(folder / "server.pem")
 
 
-def write_client(authority: trustme.CA, folder: Path, *, trusted: trustme.CA | None = None) -> None:
+def write_client(
+    authority: trustme.CA, folder: Path, *, trusted: trustme.CA | None = None, until: datetime | None = None
+) -> None:
     """The files of a client of this authority, which trusts another one's servers, if one is given."""
-    certificate = authority.issue_cert("fleet@example.org", common_name="fleet")
+    certificate = authority.issue_cert("fleet@example.org", common_name="fleet", not_after=until)
     (trusted or authority).cert_pem.write_to_path(folder / "ca.pem")
     certificate.private_key_pem.write_to_path(folder / "client.key")
     certificate.cert_chain_pems[0].write_to_path(folder / "client.pem")
 
 
-def settings(server: EtcdServer, folder: Path, *, certificate: bool = True) -> EtcdSettings:
+def settings(server: EtcdServer | Proxy, folder: Path, *, certificate: bool = True) -> EtcdSettings:
     return EtcdSettings(
         endpoints=(server.url,),
         ca_file=str(folder / "ca.pem"),
@@ -153,6 +158,40 @@ async def test_a_file_that_is_missing_is_named(etcd: EtcdServer, client_files: P
 def test_settings_that_cannot_work_are_refused(given: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         EtcdSettings(**given)  # type: ignore[arg-type]
+
+
+async def for_ever(registry: Registry) -> None:
+    while True:
+        await registry.get("/tls/a")
+
+
+async def test_a_certificate_that_was_renewed_on_disk_is_used_when_the_old_one_has_expired(
+    etcd: EtcdServer, client_files: Path, authority: trustme.CA
+) -> None:
+    """A connection outlives its certificate; the next one is made with what is on the disk by then."""
+    loop = asyncio.get_running_loop()
+    write_client(authority, client_files, until=datetime.now(UTC) + timedelta(seconds=6))
+    expired = loop.time() + 7
+    async with Proxy(etcd.port, scheme="https") as proxy, connected(settings(proxy, client_files)) as registry:
+        revision = await registry.commit([Put("/tls/a", b"before")])
+        view: View[str] = View(registry, "/tls/", lambda entry: entry.value.decode())
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(view.run())
+            await view.at_least(revision)
+            lease = await registry.grant_lease(60)
+            await asyncio.sleep(expired - loop.time())  # Nothing tells that a certificate has expired.
+            await registry.commit([Put("/tls/a", b"expired")])
+            proxy.cut()
+            with pytest.raises(UnavailableError, match="etcd_certfile"):
+                await for_ever(registry)
+            write_client(authority, client_files)
+            await until_answering(registry)
+            revision = await registry.commit([Put("/tls/a", b"after", lease)])
+            async with asyncio.timeout(10):
+                await view.at_least(revision)
+            assert view.entries["/tls/a"] == "after"
+            assert await registry.renew_lease(lease) == 60
+            following.cancel()
 
 
 async def test_renewed_certificates_come_into_use_with_the_next_connection(

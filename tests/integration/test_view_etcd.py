@@ -21,7 +21,7 @@ from tests.support.proxy import Proxy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from fleetpy.registry.protocol import Registry
+    from fleetpy.registry.protocol import Registry, Write
 
 PREFIX = "/view/"
 
@@ -188,3 +188,22 @@ async def test_an_idle_prefix_learns_that_etcd_has_gone_on(etcd: EtcdServer, wri
         async with asyncio.timeout(3):
             await one.view.at_least(revision)
         assert one.view.entries == one.oracle.newest
+
+
+async def test_a_watcher_too_slow_for_a_compaction_misses_nothing(etcd: EtcdServer, writer: Registry) -> None:
+    """Nothing is lost on its way, but it comes so slowly that etcd has compacted what it has yet to send."""
+    dice = random.Random(6)  # noqa: S311 - not a secret
+    large = bytes(400_000)
+    async with watched(etcd, writer) as one:
+        for _ in range(3):
+            await caught_up(one, await one.write(dice))
+        one.proxy.hold()
+        revision = Revision(0)
+        for number in range(60):  # 24 MB: more than all buffers on the way take.
+            writes: list[Write] = [Put(f"{PREFIX}large", b"%d" % number + large)]
+            revision = await writer.commit(writes)
+            one.oracle.note(revision, writes)
+        await asyncio.to_thread(etcd.etcdctl, "compact", str(revision))
+        one.proxy.go_on()
+        await caught_up(one, revision)
+        await caught_up(one, await one.write(dice))

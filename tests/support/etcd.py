@@ -115,9 +115,9 @@ class EtcdServer:
         """Stop and remove the container."""
         self.container.stop(force=True)
 
-    def etcdctl(self, *arguments: str, user: str = "") -> str:
+    def etcdctl(self, *arguments: str, user: str = "", endpoints: str = "") -> str:
         """Run `etcdctl` in the container, as `user:password` if given; its output. Raises `EtcdError`."""
-        environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": f"{self._scheme}://127.0.0.1:2379"}
+        environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": endpoints or f"{self._scheme}://127.0.0.1:2379"}
         if user:
             environment["ETCDCTL_USER"] = user
         return _run(self.container, "etcdctl", *arguments, environment=environment)

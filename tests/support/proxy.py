@@ -15,7 +15,8 @@ _CHUNK = 65536
 class Proxy:
     """In front of `port` on loopback, as an async context manager; `url` is where it listens."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, scheme: str = "http") -> None:
+        self._scheme = scheme
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -31,7 +32,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.accept()
@@ -62,6 +63,10 @@ class Proxy:
     def hold(self) -> None:
         """Let nothing through any more, without a word."""
         self._flowing.clear()
+
+    def go_on(self) -> None:
+        """Let through what was held, as after a jam."""
+        self._flowing.set()
 
     async def release(self) -> None:
         """Break what was held, and let through what comes."""

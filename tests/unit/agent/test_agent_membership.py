@@ -328,6 +328,27 @@ async def test_after_the_store_was_restored_what_runs_is_left_and_told_and_taken
         assert host.history("stop") == [f"stop {WEB}"]
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+async def test_a_store_that_is_set_back_in_the_middle_of_a_turn_takes_no_unit_away(moment: float) -> None:
+    async with one_host() as (registry, host):
+        registry.store.store = Store(term=9)
+        host.start_agent()
+        await until(lambda: registry.machine() is not None)
+        saved = backup(registry.store, registry.store.now)
+        saved.store = Store(term=2)
+        saved.commit([Put("/elsewhere", b"")])
+        registry.place(WEB)
+        await until(is_active(registry, WEB))
+        host.systemd.latency = 0.3
+        registry.place(DB)
+        await asyncio.sleep(moment)
+        registry.store = renewed(saved)
+        await host.network.switch(MemoryRegistry(saved))
+        await settled(100.0)
+        assert host.history("stop") == []
+        assert WEB in host.systemd.running()
+
+
 async def test_after_the_store_was_lost_and_restored_everything_is_as_it_was() -> None:
     async with one_host() as (registry, host):
         registry.place(WEB, epoch=5)
