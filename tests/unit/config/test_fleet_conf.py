@@ -43,6 +43,42 @@ def test_a_file_of_the_originals_is_read_unchanged() -> None:
     assert config.token_limit == 50
 
 
+ORIGINAL_OPTIONS = {
+    "verbosity": "1",
+    "etcd_servers": "https://a:2379",
+    "etcd_username": "root",
+    "etcd_password": "secret",
+    "etcd_keyfile": "/etc/ssl/key.pem",
+    "etcd_certfile": "/etc/ssl/cert.pem",
+    "etcd_cafile": "/etc/ssl/ca.pem",
+    "etcd_key_prefix": "/_coreos.com/fleet/",
+    "etcd_request_timeout": "2.5",
+    "engine_reconcile_interval": "2",
+    "public_ip": "192.0.2.7",
+    "metadata": "region=us-west",
+    "agent_ttl": "30s",
+    "units_directory": "/run/fleet/elsewhere/",
+    "systemd_user": "false",
+    "token_limit": "50",
+    "enable_grpc": "false",
+    "disable_engine": "true",
+    "disable_watches": "false",
+    "verify_units": "false",
+    "authorized_keys_file": "/root/.ssh/authorized_keys",
+}
+"""All that its `fleetd/fleetd.go` knows, none with its default."""
+WITHOUT_EFFECT = {"enable_grpc", "disable_watches", "verify_units", "authorized_keys_file", "systemd_user"}
+
+
+def test_every_option_of_the_originals_counts_or_is_told_to_have_no_effect() -> None:
+    config = config_of("".join(f"{name}={value}\n" for name, value in ORIGINAL_OPTIONS.items()))
+    assert {name for name in option_names() if getattr(config, name) != getattr(FleetConfig(), name)} == (
+        ORIGINAL_OPTIONS.keys() - WITHOUT_EFFECT
+    )
+    # The default of `systemd_user` is what it is here for good.
+    assert {warning.split(": ")[1] for warning in config.warnings} == WITHOUT_EFFECT - {"systemd_user"}
+
+
 def test_an_option_of_the_originals_insides_is_accepted_with_a_warning_that_says_why() -> None:
     (warning,) = config_of("disable_watches=true").warnings
     assert warning.startswith("fleet.conf:1: disable_watches: it has no effect: ")
