@@ -29,17 +29,18 @@ def test_a_reload_takes_up_the_configuration_in_the_same_process_on_the_same_soc
         notifications(tmp_path / "notify") as manager,
         running([*FLEET_API, "--config", str(file)], manager, listener) as process,
     ):
-        file.write_text("api_idle_timeout=1s\n")
-        process.send_signal(signal.SIGHUP)
-        # From now on it is asked without a pause: whoever comes while it starts again only waits.
-        asking = threading.Thread(target=lambda: answers.extend(ask(path) for _ in range(10)))
         answers: list[int] = []
+        # Whoever asks while it starts again only waits.
+        asking = threading.Thread(target=lambda: answers.extend(ask(path) for _ in range(10)))
+        process.send_signal(signal.SIGHUP)
         asking.start()
-        said = wait_for(manager, "RELOADING=1")
-        assert said[1].startswith("MONOTONIC_USEC=")
+        reloading, clock = wait_for(manager, "RELOADING=1")
+        assert (reloading, clock.partition("=")[0]) == ("RELOADING=1", "MONOTONIC_USEC")
         assert wait_for(manager, "READY=1")
         asking.join()
         assert answers == [405] * 10
+        file.write_text("api_idle_timeout=0.5s\n")
+        process.send_signal(signal.SIGHUP)
         assert wait_for(manager, "STOPPING=1")
         assert process.wait(PATIENCE) == 0
 
