@@ -10,6 +10,7 @@ The table is the original's for `PUT` and `DELETE` (`api-v1.md`), with `restart`
 | known | the same options or none, and a state | changed, or unchanged |
 | known | the same options or none, no state | refused, 409 |
 | known, unknown | destroy | destroyed, nothing (404 to a `DELETE`) |
+| inactive, and adrift on a machine | destroy | refused, 409: nobody would stop it |
 | launched or loaded | restart | launched, with a new stamp |
 | inactive, unknown, a template | restart | refused, 409, 404, 400 |
 
@@ -54,6 +55,8 @@ class Known:
 
     record: UnitRecord | None
     revision: Revision | None
+    adrift: bool = False
+    """It runs somewhere, though the registry was set back to a state in which nothing says that it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def decide(wish: Wish, known: Known | None, author: Author) -> Decision:
             case "set":
                 return _set(wish, known, author)
             case "destroy":
-                return Decision(Status.DESTROYED if known else Status.UNCHANGED, known)
+                return _destroy(wish, known)
             case "restart":
                 return _restart(wish, known, author)
     except UserError as error:
@@ -137,6 +140,16 @@ def _set(wish: Wish, known: Known | None, author: Author) -> Decision:
     if wish.goal is before.desired:
         return Decision(Status.UNCHANGED, known)
     return Decision(Status.CHANGED, known, _changed(before, author, desired=wish.goal))
+
+
+def _destroy(wish: Wish, known: Known | None) -> Decision:
+    if known is not None and known.adrift and known.record is not None and known.record.desired is UnitGoal.INACTIVE:
+        raise RefusedError(
+            HTTPStatus.CONFLICT,
+            f"unit {wish.name.full} is inactive and runs all the same, since the registry was set back to an older "
+            "state; start it first: it is taken over as it runs, and can be destroyed then",
+        )
+    return Decision(Status.DESTROYED if known else Status.UNCHANGED, known)
 
 
 def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:

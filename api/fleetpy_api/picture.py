@@ -80,7 +80,8 @@ class Picture:
         """The unit as it is stored, if there is one."""
         unit = self._tables.units.get(name)
         if unit is not None:
-            return Known(unit.record, unit.mod_revision)
+            adrift = any(state.report.adrift for state in self._tables.states.of_unit(name))
+            return Known(unit.record, unit.mod_revision, adrift)
         return Known(None, None) if name in self._tables.left_out else None
 
     def unit_names(self) -> Collection[UnitName]:

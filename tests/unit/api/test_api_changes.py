@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from fleetpy.ids import UnitName
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import MAX_OPERATIONS, Put
 from tests.support.faulty import Faults
-from tests.unit.api.harness import GLOBAL, KEYS, SLEEP, WAKE, faulty, serving
+from tests.unit.api.harness import GLOBAL, KEYS, NOON, SLEEP, WAKE, faulty, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +146,19 @@ async def test_a_stamp_outlives_other_changes() -> None:
         unit = cluster.unit("a.service")
         assert unit is not None
         assert unit.restarted == result["restarted"]
+
+
+async def test_a_later_restart_has_a_later_stamp_though_this_hosts_clock_is_behind_anothers() -> None:
+    """Agents restart a unit only for a later one: an earlier one is from a registry that was set back."""
+    async with serving() as cluster:
+        await cluster.set("a.service", "launched", SLEEP)
+        unit = cluster.unit("a.service")
+        assert unit is not None
+        ahead = (NOON + timedelta(hours=1)).isoformat(timespec="microseconds")
+        await cluster.put(KEYS.unit(UnitName("a.service")), unit.model_copy(update={"restarted": ahead}))
+        (first,) = await cluster.change({"name": "a.service", "action": "restart"})
+        (second,) = await cluster.change({"name": "a.service", "action": "restart"})
+        assert ahead < first["restarted"] < second["restarted"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("off.service", 409), ("none.service", 404), ("a@.service", 400)])

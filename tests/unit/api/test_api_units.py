@@ -271,6 +271,18 @@ async def test_a_unit_is_destroyed_and_its_name_is_free() -> None:
         assert cluster.uid("a.service") > uid
 
 
+async def test_what_runs_since_before_the_registry_was_set_back_is_not_destroyed_before_it_is_managed() -> None:
+    async with serving() as cluster:
+        await cluster.set("a.service", "inactive", SLEEP)
+        await cluster.join(M1)
+        await cluster.report("a.service", M1, adrift=True, active="active")
+        answer = await cluster.ask("DELETE", "/fleet/v1/units/a.service")
+        assert answer.status_code == 409
+        assert "start it first" in answer.json()["error"]["message"]
+        await cluster.set("a.service", "launched")
+        assert (await cluster.ask("DELETE", "/fleet/v1/units/a.service")).status_code == 204
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("name", ["b.service", "ZZZ", "é.service"])
 async def test_an_unknown_unit_is_404(method: str, name: str) -> None:
