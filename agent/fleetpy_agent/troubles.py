@@ -9,6 +9,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetpy.model.limits import MAX_PROBLEM
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -40,6 +42,8 @@ class Troubles:
 
     def note(self, name: UnitName, wish: PlacementRecord | None, problem: str, hold: float = 0.0) -> None:
         """Something went wrong: hold the unit back for `hold` seconds. Logged unless it did so before."""
+        if len(problem) > MAX_PROBLEM:
+            problem = problem[:MAX_PROBLEM] + "…"
         before = self._troubles.get(name)
         if before is None or before.problem != problem:
             _log.warning("%s: %s", name, problem)

@@ -4,7 +4,8 @@
 | --- | --- |
 | `RefusedError` | its code: 400, 404, 409, 413 or 415 |
 | another `UserError` | 400 |
-| `UnavailableError` | 503 |
+| `RequestTooLargeError` | 413 |
+| another `UnavailableError` | 503 |
 | `LostRaceError` that outlived its retries | 503 |
 | a path or method that there is not | 404 or 405, with the methods that there are |
 | a body or parameter that does not fit | 400 (FastAPI's own 422 is unknown to the original's clients) |
@@ -26,6 +27,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from fleetpy.errors import LostRaceError, UnavailableError, UserError
+from fleetpy.registry.protocol import RequestTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +45,14 @@ class RefusedError(UserError):
         self.code = code
 
 
+LONGEST_MESSAGE = 4000
+"""Characters of an error's message, which may quote what was sent."""
+
+
 def error_body(code: int, message: str) -> bytes:
     """The JSON of an error."""
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
     text = json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
     # A message may quote what was sent, halves of surrogate pairs too: escaped like this they are JSON's own escapes.
     return text.encode(errors="backslashreplace")
@@ -61,6 +69,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(UserError, _user)
+    app.add_exception_handler(RequestTooLargeError, _too_large)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(LostRaceError, _lost_race)
     app.add_exception_handler(Exception, _defect)
@@ -112,6 +121,10 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 async def _user(_request: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
     return error_response(code, str(error))
+
+
+async def _too_large(_request: Request, error: Exception) -> Response:
+    return error_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:

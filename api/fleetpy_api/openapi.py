@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fleetpy.model.limits import MAX_METADATA_VALUE
 from fleetpy.schemas.fleetpy_v1 import (
     Brake,
     ChangeResults,
@@ -15,7 +16,6 @@ from fleetpy.schemas.fleetpy_v1 import (
 )
 from fleetpy.schemas.v1 import ErrorResponse, MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import adapter
-from fleetpy_api.patches import MAX_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ _PATCH = {
                 "properties": {
                     "op": {"type": "string", "enum": ["add", "replace"]},
                     "path": _PATH_OF_KEY,
-                    "value": {"type": "string", "minLength": 1, "maxLength": MAX_VALUE},
+                    "value": {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_VALUE},
                 },
             },
             {

@@ -12,12 +12,10 @@ from http import HTTPStatus
 from typing import Any
 
 from fleetpy.ids import MachineID
+from fleetpy.model.limits import MAX_METADATA_KEY, MAX_METADATA_VALUE
 from fleetpy_api.errors import RefusedError
 
-MAX_VALUE = 4096
-"""Characters of a value, which every scheduler and API keeps in memory."""
-
-_PATH = re.compile(r"/([A-Za-z0-9_.-]{1,64})/metadata/([A-Za-z0-9_.-]{1,128})")
+_PATH = re.compile(rf"/([A-Za-z0-9_.-]{{1,64}})/metadata/([A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ def _value(index: int, operation: dict[str, Any]) -> str:
         raise _wrong(index, "add and replace take a value, which is a text and not empty")
     if not _is_unicode(value):
         raise _wrong(index, "its value is not valid Unicode")
-    if len(value) > MAX_VALUE:
-        raise _wrong(index, f"its value is longer than {MAX_VALUE} characters")
+    if len(value) > MAX_METADATA_VALUE:
+        raise _wrong(index, f"its value is longer than {MAX_METADATA_VALUE} characters")
     return value
 
 

@@ -6,8 +6,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from fleetpy.errors import UnavailableError
+from fleetpy.model.limits import MAX_METADATA_PAIRS
 from fleetpy.model.records import MachineSettingsRecord
-from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, GuardFailedError, Put, UnchangedSince
+from fleetpy.registry.protocol import (
+    MAX_OPERATIONS,
+    Absent,
+    GuardFailedError,
+    Put,
+    RequestTooLargeError,
+    UnchangedSince,
+)
 from fleetpy_api.catch_up import Revised, catch_up
 from fleetpy_api.errors import RefusedError
 
@@ -69,6 +77,12 @@ class SettingsWriter:
             except GuardFailedError as error:
                 if not await catch_up(self._picture, error.revision):
                     break
+            except RequestTooLargeError as error:
+                raise RefusedError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"what is set for these {len(changes)} machines is too large to be changed at once; "
+                    f"change fewer at a time: {error}",
+                ) from error
             else:
                 await catch_up(self._picture, revision)
                 return
@@ -83,7 +97,13 @@ class SettingsWriter:
             before = found[0] if found else NOTHING
             guards.append(UnchangedSince(key, found[1]) if found else Absent(key))
             update = dict(change)
-            if isinstance(metadata := update.get("metadata"), dict):
-                update["metadata"] = {**before.metadata, **metadata}
+            if isinstance(changed := update.get("metadata"), dict):
+                update["metadata"] = metadata = {**before.metadata, **changed}
+                if len(metadata) > MAX_METADATA_PAIRS:
+                    raise RefusedError(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        f"machine {machine} would have {len(metadata)} keys of metadata set for it; "
+                        f"at most {MAX_METADATA_PAIRS} can be",
+                    )
             writes.append(Put(key, before.model_copy(update=update).encode()))
         return writes, guards

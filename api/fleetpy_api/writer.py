@@ -3,7 +3,8 @@
 A round takes every wish that waits, the first of each unit, decides it by the present picture, and packs the decisions
 into transactions that hold only if each unit still is what it was taken for. Where one does not, the picture is let
 come up to date and all of that transaction is decided again in the next round; a unit that lost twice goes alone, so
-that it cannot hold up others. A unit that keeps losing is refused (503).
+that it cannot hold up others. A unit that keeps losing is refused (503). So it is with a transaction that is too large
+for an etcd which takes less than usual; a unit that is too large by itself is refused (413).
 
 A transaction that the registry did not answer may have been written or not. Its units are refused with 503 and those
 words; nothing that has not been sent yet is sent after it.
@@ -28,6 +29,7 @@ from fleetpy.registry.protocol import (
     Present,
     Put,
     RegistryFullError,
+    RequestTooLargeError,
     UnchangedSince,
 )
 from fleetpy_api.catch_up import Revised, catch_up
@@ -225,6 +227,8 @@ class UnitWriter:
         except GuardFailedError as error:
             batch.seen = max(batch.seen, error.revision)
             self._lose(transaction, batch)
+        except RequestTooLargeError as error:
+            self._split(transaction, error, batch)
         except UnavailableError as error:
             batch.away = error
             certain = isinstance(error, NotSentError | RegistryFullError)
@@ -234,6 +238,16 @@ class UnitWriter:
             if transaction.writes:
                 batch.revision = max(batch.revision, revision)
             batch.decisions.update((one.job.index, one.decision) for one in transaction.decided)
+
+    def _split(self, transaction: _Transaction, error: RequestTooLargeError, batch: _Batch) -> None:
+        """Have each wish go by itself; refuse one that did."""
+        for one in transaction.decided:
+            if len(transaction.decided) == 1:
+                words = f"unit {one.job.wish.name.full} is too large: {error}"
+                batch.decisions[one.job.index] = refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
+            else:
+                one.job.attempts = TOGETHER_ATTEMPTS
+                batch.lost.append(one.job)
 
     def _lose(self, transaction: _Transaction, batch: _Batch) -> None:
         """Have the wishes decided again, save those that have been too often."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.errors import InvalidUnitFileError, UserError
 from fleetpy.schemas.v1 import UnitOptionEntity
-from fleetpy.unit.file import UnitFile, UnitOption
+from fleetpy.unit.file import MAX_UNIT_FILE_BYTES, UnitFile, UnitOption
 from fleetpy.unit.name import UnitNameInfo, parse_unit_name, with_default_suffix
 from fleetpy.unit.requirements import read_requirements
 from fleetpy_cli.targets import nearest
@@ -183,7 +183,7 @@ def find_local(unit: Wanted) -> LocalFile | None:
     """The unit's own file or, for an instance, its template's; raises `UserError` for one that cannot be used."""
     for path in filter(None, (unit.path, unit.template_path)):
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _read(path)
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
@@ -196,6 +196,13 @@ def find_local(unit: Wanted) -> LocalFile | None:
             raise UserError(f"unit file {path} is empty: it has no options")
         return LocalFile(path, file, is_template=path != unit.path)
     return None
+
+
+def _read(path: Path) -> str:
+    """The text of a file, whose reading ends soon after the longest that can be used: it may be a device."""
+    with path.open("rb") as file:
+        content = file.read(MAX_UNIT_FILE_BYTES * 2)
+    return content.decode()
 
 
 def _check(unit: Wanted, file: UnitFile, where: object) -> bool:

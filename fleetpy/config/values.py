@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fleetpy.errors import ConfigError
+from fleetpy.model.limits import MAX_METADATA_KEY, MAX_METADATA_PAIRS, MAX_METADATA_VALUE
 
 _LONGEST_NUMBER = 18
 """Digits."""
@@ -66,5 +67,13 @@ def metadata(value: str, origin: str) -> dict[str, str]:
         key, equals, content = item.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{origin}: {item.strip()!r} is not key=value; write metadata as region=eu,disk=ssd")
-        pairs[key.strip()] = content.strip()
+        key, content = key.strip(), content.strip()
+        if len(key) > MAX_METADATA_KEY or len(content) > MAX_METADATA_VALUE:
+            raise ConfigError(
+                f"{origin}: {key[:40]!r} is too long; a key has at most {MAX_METADATA_KEY} characters, "
+                f"a value {MAX_METADATA_VALUE}"
+            )
+        pairs[key] = content
+    if len(pairs) > MAX_METADATA_PAIRS:
+        raise ConfigError(f"{origin}: {len(pairs)} pairs of metadata are too many; write at most {MAX_METADATA_PAIRS}")
     return pairs

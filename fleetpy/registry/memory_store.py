@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from fleetpy.ids import NO_LEASE, LeaseID, Revision
 from fleetpy.registry import transaction
 from fleetpy.registry.protocol import (
+    MAX_REQUEST_BYTES,
     NEWEST,
     CompactedError,
     Delete,
@@ -34,6 +35,7 @@ from fleetpy.registry.protocol import (
     LeaseTime,
     Page,
     Put,
+    RequestTooLargeError,
     Store,
 )
 
@@ -80,9 +82,13 @@ class Subscription:
 
 
 class MemoryStore:
-    """The store; `clock` gives seconds that never go back (`loop.time` where time is virtual)."""
+    """The store; `clock` gives seconds that never go back (`loop.time` where time is virtual).
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `max_request_bytes`: what one transaction may have, as etcd's option of that name.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
+        self._max_request_bytes = max_request_bytes
         self.store = Store()
         """What pages say that they are from."""
         self._clock = clock
@@ -143,6 +149,11 @@ class MemoryStore:
         failed = tuple(guard for guard in guards if not transaction.holds(guard, self.get(guard.key)))
         if failed:
             raise GuardFailedError(failed, self._revision)
+        if (
+            sum(len(write.key) + len(write.value) for write in writes if isinstance(write, Put))
+            > self._max_request_bytes
+        ):
+            raise RequestTooLargeError(f"more than {self._max_request_bytes} bytes at once")
         for write in writes:
             if isinstance(write, Put) and write.lease != NO_LEASE and write.lease not in self._leases:
                 raise LeaseGoneError(write.lease)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MAX_OPERATIONS = 128
 """The most guards, and the most writes, of one transaction (etcd's default `--max-txn-ops`)."""
 
+MAX_REQUEST_BYTES = 1536 * 1024
+"""The most bytes of one transaction, everything counted (etcd's default `--max-request-bytes`)."""
+
 NEWEST = Revision(0)
 """Read at the newest revision."""
 
@@ -178,6 +181,10 @@ class NotSentError(UnavailableError):
 
 class RegistryFullError(UnavailableError):
     """The store is out of space (etcd's NOSPACE alarm) and takes no writes."""
+
+
+class RequestTooLargeError(UnavailableError):
+    """The store does not take so much at once (etcd's `--max-request-bytes`); nothing was written."""
 
 
 class RegistryDeniedError(UnavailableError):

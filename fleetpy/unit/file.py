@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from fleetpy.errors import InvalidUnitFileError
 from fleetpy.ids import UnitHash
 from fleetpy.unit.option import UnitOption, check_option
 from fleetpy.unit.parser import MAX_UNIT_FILE_BYTES, check_text, parse_options
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["MAX_UNIT_FILE_BYTES", "UnitFile", "UnitOption"]
+
+
+MAX_OPTIONS = 10_000
+"""Options of a unit file: spelt out for the API, that many fit into one request beside the longest text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,10 @@ class UnitFile:
 
     @classmethod
     def _checked(cls, options: list[UnitOption]) -> Self:
+        if len(options) > MAX_OPTIONS:
+            raise InvalidUnitFileError(
+                f"the unit file has {len(options)} options, more than the {MAX_OPTIONS} that it may have"
+            )
         file = cls(_grouped(options))
         check_text(file.text)
         return file

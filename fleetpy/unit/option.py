@@ -13,6 +13,9 @@ WHITE_SPACE = (
 )
 """What the original's parser strips: Unicode's white space, which is not quite what `str.strip` takes for it."""
 
+MAX_WORD = 255
+"""Characters of a section's name, and of an option's."""
+
 COMMENT_MARKS = "#;"
 
 _NOT_IN_SECTION = re.compile(r"[\]\n\r\0]")
@@ -32,12 +35,15 @@ def check_option(option: UnitOption) -> None:
     """Raise `InvalidUnitFileError` if a file with this option would not give back the same option."""
     problem = _section_problem(option.section) or _name_problem(option.name) or _value_problem(option.value)
     if problem:
-        raise InvalidUnitFileError(f"option {option.name!r} of section {option.section!r}: {problem}")
+        name, section = option.name[:MAX_WORD], option.section[:MAX_WORD]
+        raise InvalidUnitFileError(f"option {name!r} of section {section!r}: {problem}")
 
 
 def _section_problem(section: str) -> str | None:
     if not section.strip(WHITE_SPACE):
         return "the section's name is empty"
+    if len(section) > MAX_WORD:
+        return f"the section's name has {len(section)} characters, more than the {MAX_WORD} that it may have"
     if _NOT_IN_SECTION.search(section):
         return "the section's name has a ], a line break or a NUL in it"
     return None
@@ -46,6 +52,8 @@ def _section_problem(section: str) -> str | None:
 def _name_problem(name: str) -> str | None:
     if not name:
         return "the option's name is empty"
+    if len(name) > MAX_WORD:
+        return f"the option's name has {len(name)} characters, more than the {MAX_WORD} that it may have"
     if name != name.strip(WHITE_SPACE):
         return "the option's name begins or ends with white space"
     if _NOT_IN_NAME.search(name):

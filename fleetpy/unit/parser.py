@@ -17,13 +17,17 @@ mebibyte; here only the file as a whole has a limit.
 
 from __future__ import annotations
 
+import json
 import re
 
 from fleetpy.errors import InvalidUnitFileError
-from fleetpy.unit.option import COMMENT_MARKS, WHITE_SPACE, UnitOption
+from fleetpy.unit.option import COMMENT_MARKS, MAX_WORD, WHITE_SPACE, UnitOption
 
 MAX_UNIT_FILE_BYTES = 512 * 1024
 """The longest unit file, in bytes of UTF-8; a third of what etcd takes in one request (1.5 MiB)."""
+MAX_STORED_BYTES = 1024 * 1024
+"""Bytes of the file's text as a JSON string, which is how it is stored: quotes, line breaks and others take more."""
+_LONGEST_ESCAPE = len("\\u0000")
 
 _BYTE_ORDER_MARK = "\ufeff"
 _INNER_CARRIAGE_RETURN = re.compile(r"\r(?!\n|\Z)")
@@ -39,6 +43,13 @@ def check_text(text: str) -> None:
         raise InvalidUnitFileError(
             f"the unit file has {size} bytes, more than the {MAX_UNIT_FILE_BYTES} that it may have"
         )
+    if size * _LONGEST_ESCAPE > MAX_STORED_BYTES:
+        stored = len(json.dumps(text, ensure_ascii=False).encode())
+        if stored > MAX_STORED_BYTES:
+            raise InvalidUnitFileError(
+                f"the unit file takes {stored} bytes as JSON, more than the {MAX_STORED_BYTES} that it may take: "
+                "it has many control characters"
+            )
     if "\0" in text:
         raise InvalidUnitFileError("a NUL character", line=_line_at(text, text.index("\0")))
     if "\r" in text:
@@ -100,6 +111,10 @@ class _Parser:
             raise self._error(f"section header [{section}] is followed by {_short(rest)}")
         if not section.strip(WHITE_SPACE):
             raise self._error("a section without a name")
+        if len(section) > MAX_WORD:
+            raise self._error(
+                f"a section's name has {len(section)} characters, more than the {MAX_WORD} that it may have"
+            )
         return section
 
     def _option(self, section: str, line: str) -> UnitOption:
@@ -109,6 +124,8 @@ class _Parser:
         name = name.rstrip(WHITE_SPACE)
         if not name:
             raise self._error(f"{_short(line)} has no option name before its =")
+        if len(name) > MAX_WORD:
+            raise self._error(f"an option's name has {len(name)} characters, more than the {MAX_WORD} that it may have")
         return UnitOption(section, name, self._value(rest))
 
     def _value(self, line: str) -> str:

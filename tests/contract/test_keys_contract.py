@@ -9,6 +9,7 @@ import pytest
 from fleetpy.ids import NO_LEASE, LeaseID, Revision
 from fleetpy.registry.protocol import (
     MAX_OPERATIONS,
+    MAX_REQUEST_BYTES,
     Absent,
     CompactedError,
     CreatedAt,
@@ -20,6 +21,7 @@ from fleetpy.registry.protocol import (
     LeaseGoneError,
     Present,
     Put,
+    RequestTooLargeError,
     UnchangedSince,
     Write,
 )
@@ -209,6 +211,24 @@ async def test_the_largest_transaction_is_taken_and_a_larger_one_refused(registr
         await registry.commit([*writes, Put(f"{prefix}more", b"")])
     with pytest.raises(ValueError, match="129 guards"):
         await registry.commit([], guards=[*guards, Absent(f"{prefix}more")])
+
+
+@pytest.mark.parametrize("size", [MAX_REQUEST_BYTES + 1, 3 * MAX_REQUEST_BYTES])
+async def test_more_than_a_request_may_have_is_refused_and_not_written(
+    registry: Registry, prefix: str, size: int
+) -> None:
+    with pytest.raises(RequestTooLargeError):
+        await registry.commit([Put(f"{prefix}0", b"small"), Put(f"{prefix}1", b"x" * size)])
+    assert await registry.get(f"{prefix}0") is None
+
+
+async def test_values_may_be_large_and_pages_larger(registry: Registry, prefix: str) -> None:
+    value = b"x" * (MAX_REQUEST_BYTES - 100 * 1024)
+    for number in range(6):
+        await registry.commit([Put(f"{prefix}{number}", value)])
+    page = await registry.page(prefix)
+    assert [len(entry.value) for entry in page.entries] == [len(value)] * 6
+    assert len(await registry.get_many([f"{prefix}{number}" for number in range(6)])) == 6
 
 
 async def test_a_key_is_written_once_in_a_transaction(registry: Registry, prefix: str) -> None:

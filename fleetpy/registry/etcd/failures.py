@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from grpc import StatusCode
 
-from fleetpy.errors import FleetError, UnavailableError, UserError
-from fleetpy.registry.protocol import RegistryDeniedError, RegistryFullError
+from fleetpy.errors import FleetError, UnavailableError
+from fleetpy.registry.protocol import RegistryDeniedError, RegistryFullError, RequestTooLargeError
 
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
@@ -77,7 +77,10 @@ def translated(error: AioRpcError | BrokenConnectionError, where: str, timeout: 
     if is_about(error, StatusCode.INVALID_ARGUMENT, "request is too large") or is_about(
         error, StatusCode.RESOURCE_EXHAUSTED, "larger than max"
     ):
-        return UserError(f"too much at once for etcd at {where} (its --max-request-bytes): {reason}")
+        return RequestTooLargeError(
+            f"too much at once for etcd at {where}, whose --max-request-bytes must be its default (1.5 MiB) at least: "
+            f"{reason}"
+        )
     return refusal(reason, where)
 
 

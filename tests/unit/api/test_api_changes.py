@@ -11,6 +11,7 @@ import pytest
 from fleetpy.ids import UnitName
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import MAX_OPERATIONS, Put
+from fleetpy.unit.file import MAX_OPTIONS, MAX_UNIT_FILE_BYTES
 from tests.support.faulty import Faults
 from tests.unit.api.harness import GLOBAL, KEYS, NOON, SLEEP, WAKE, faulty, serving
 
@@ -104,6 +105,49 @@ async def test_large_units_are_spread_over_transactions_that_etcd_takes() -> Non
         results = await cluster.change(*big)
         assert {result["status"] for result in results} == {"created"}
         assert len(registry.sizes) > 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_the_largest_unit_is_taken_whichever_way_it_comes(method: str) -> None:
+    spare = MAX_UNIT_FILE_BYTES - len("[Service]\n") - MAX_OPTIONS * len("a=\n")
+    options = [{"section": "Service", "name": "a", "value": '"' * spare}]
+    options += [{"section": "Service", "name": "a", "value": ""}] * (MAX_OPTIONS - 1)
+    async with serving() as cluster:
+        if method == "PUT":
+            assert await cluster.set("a.service", "inactive", options) == 201
+        else:
+            assert (await cluster.change(create("a.service", "inactive", options)))[0]["status"] == "created"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([{"section": "A", "name": "a", "value": "x" * MAX_UNIT_FILE_BYTES}], "more than the 524288 that it may have"),
+        ([{"section": "A", "name": "a"}] * (MAX_OPTIONS + 1), "has 10001 options, more than the 10000"),
+        ([{"section": "A", "name": "a" * 256}], "has 256 characters, more than the 255"),
+        ([{"section": "A", "name": "a", "value": "\1" * 200_000}], "bytes as JSON, more than the 1048576"),
+    ],
+)
+async def test_a_unit_that_is_too_large_is_refused_by_the_limit(options: list[dict[str, str]], words: str) -> None:
+    async with serving() as cluster:
+        results = await cluster.change(create("a.service", "inactive", options), create("b.service"))
+        assert [result["status"] for result in results] == ["refused", "created"]
+        assert results[0]["code"] == 400
+        assert words in results[0]["message"]
+
+
+async def test_an_etcd_that_takes_less_gets_units_one_by_one_and_none_that_is_too_large() -> None:
+    async with serving(MemoryStore(max_request_bytes=4096)) as cluster:
+        small = [
+            create(f"{number}.service", options=[{"section": "A", "name": "a", "value": f"{number}" * 500}])
+            for number in range(1, 9)
+        ]
+        big = create("big.service", options=[{"section": "A", "name": "a", "value": "x" * 5000}])
+        results = await cluster.change(*small[:4], big, *small[4:])
+        assert [result["status"] for result in results] == ["created"] * 4 + ["refused"] + ["created"] * 4
+        assert results[4]["code"] == 413
+        assert results[4]["message"].startswith("unit big.service is too large: ")
+        assert await cluster.set("big.service", "loaded", big["options"]) == 413
 
 
 async def test_changes_of_one_unit_are_carried_out_one_after_another() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleetpy import __version__
+from fleetpy_api.errors import LONGEST_MESSAGE
 from fleetpy_api.front import MAX_BATCH_BODY, MAX_BODY
 from tests.unit.api.harness import SLEEP, serving
 
@@ -129,6 +130,13 @@ async def test_a_body_that_is_too_large_is_413(path: str, limit: int, *, declare
         answer = await cluster.ask(method, path, content=content, headers={"Content-Type": "application/json"})
         assert f"larger than {limit} bytes" in check(answer, 413)
         assert answer.headers["Connection"] == "close"
+
+
+async def test_a_message_quotes_only_so_much_of_what_was_sent() -> None:
+    async with serving() as cluster:
+        for path in (f"/fleet/v1/units/{'a' * 50_000}", f"/fleet/v1/units?nextPageToken={'A' * 50_000}"):
+            answer = await cluster.ask("GET", path)
+            assert len(check(answer, answer.status_code)) <= LONGEST_MESSAGE + 1
 
 
 async def test_a_defect_is_500_without_its_details(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fleetpy.ids import MachineID
+from fleetpy.model.limits import MAX_METADATA_PAIRS, MAX_METADATA_VALUE
 from fleetpy.model.records import MachineSettingsRecord
 from fleetpy.registry.protocol import MAX_OPERATIONS
 from tests.unit.api.harness import KEYS, M1, M2, SLEEP, Cluster, serving
@@ -216,3 +217,31 @@ async def test_fleetpys_own_list_has_all_that_is_known() -> None:
                 {"id": M2, "cordoned": True},
             ],
         }
+
+
+async def test_only_so_many_keys_are_set_for_a_machine() -> None:
+    async with serving() as cluster:
+        await cluster.join(M1)
+        keys = [operation("add", M1, f"key{number}", "x" * MAX_METADATA_VALUE) for number in range(MAX_METADATA_PAIRS)]
+        assert await patch(cluster, *keys) == 204
+        assert await patch(cluster, operation("replace", M1, "key0", "y")) == 204
+        answer = await cluster.ask("PATCH", "/fleet/v1/machines", json=[operation("add", M1, "more", "x")])
+        assert answer.status_code == 413
+        assert answer.json()["error"]["message"] == (
+            f"machine {M1} would have 129 keys of metadata set for it; at most 128 can be"
+        )
+
+
+async def test_what_is_set_for_several_machines_must_fit_into_one_transaction() -> None:
+    async with serving() as cluster:
+        machines = [f"{number:032x}" for number in range(4)]
+        for machine in machines:
+            keys = [operation("add", machine, f"key{n}", "x" * MAX_METADATA_VALUE) for n in range(MAX_METADATA_PAIRS)]
+            assert await patch(cluster, *keys) == 204
+        changes = [operation("replace", machine, "key0", "y") for machine in machines]
+        answer = await cluster.ask("PATCH", "/fleet/v1/machines", json=changes)
+        assert answer.status_code == 413
+        assert answer.json()["error"]["message"].startswith(
+            "what is set for these 4 machines is too large to be changed at once; change fewer at a time: "
+        )
+        assert await patch(cluster, *changes[:2]) == 204

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from fleetpy.ids import MachineID
+from fleetpy.model.limits import MAX_METADATA_VALUE
 from fleetpy_api.errors import RefusedError
-from fleetpy_api.patches import MAX_VALUE, MetadataPatch, read_patches
+from fleetpy_api.patches import MetadataPatch, read_patches
 
 M1 = MachineID("a" * 32)
 
@@ -64,7 +65,7 @@ def test_no_operations_are_fine() -> None:
         (operation(value=None), "take a value"),
         (operation(value=7), "take a value"),
         ({"op": "add", "path": f"/{M1}/metadata/a"}, "take a value"),
-        (operation(value="x" * (MAX_VALUE + 1)), "longer than"),
+        (operation(value="x" * (MAX_METADATA_VALUE + 1)), "longer than"),
         ("add", "not an object"),
     ],
 )

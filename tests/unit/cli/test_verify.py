@@ -47,6 +47,9 @@ def test_a_unit_that_would_be_accepted(fleetctl: Fleetctl, here: Path) -> None:
         ("hello.service", f"{GOOD}[X-Fleet]\nGlobal=true\nMachineOf=a.service\n", "Global"),
         ("hello.service", "[Service\nExecStart=/bin/true\n", "line 1"),
         ("hello.service", "", "is empty"),
+        ("hello.service", f"[Service]\nExecStart={'x' * 600_000}\n", "more than the 524288 that it may have"),
+        ("hello.service", "[Service]\n" + "A=\n" * 10_001, "has 10001 options, more than the 10000"),
+        (f"{'x' * 240}.service", f"[{'x' * 256}]\n", "more than the 255"),
         ("hello.txt.nothing", GOOD, "hello.txt.nothing"),
     ],
 )
@@ -55,6 +58,19 @@ def test_what_would_be_refused_is_told(fleetctl: Fleetctl, here: Path, name: str
     result = fleetctl("verify", name, PATH=NO_SYSTEMD)
     assert (result.exit_code, result.stdout) == (1, "")
     assert says in result.stderr
+
+
+def test_a_file_without_an_end_is_refused_as_too_long(fleetctl: Fleetctl, here: Path) -> None:
+    (here / "hello.service").symlink_to("/dev/zero")
+    result = fleetctl("verify", "hello", PATH=NO_SYSTEMD)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "more than the 524288 that it may have" in result.stderr
+
+
+def test_a_name_that_is_too_long_is_refused(fleetctl: Fleetctl) -> None:
+    result = fleetctl("verify", "x" * 250)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is longer than 255 bytes" in result.stderr
 
 
 def test_every_unit_is_looked_at(fleetctl: Fleetctl, here: Path) -> None:

@@ -134,6 +134,14 @@ def test_an_option_of_the_originals_insides_is_accepted_with_a_warning_that_says
             "disable_engine=perhaps",
             "fleet.conf:1: disable_engine: 'perhaps' is neither true nor false; write one of the two",
         ),
+        (
+            "metadata=a=" + "x" * 4097,
+            "fleet.conf:1: metadata: 'a' is too long; a key has at most 128 characters, a value 4096",
+        ),
+        (
+            "metadata=" + ",".join(f"key{number}=x" for number in range(129)),
+            "fleet.conf:1: metadata: 129 pairs of metadata are too many; write at most 128",
+        ),
         ("token_limit=" + "9" * 5000, "fleet.conf:1: token_limit: a number of 5000 digits is too large"),
         (
             "etcd_servers=" + "[" * 100_000,

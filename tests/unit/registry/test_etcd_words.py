@@ -6,12 +6,12 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
-from fleetpy.errors import FleetError, UnavailableError, UserError
+from fleetpy.errors import FleetError, UnavailableError
 from fleetpy.registry.etcd.failures import BrokenConnectionError, details_of, translated, unreachable
 from fleetpy.registry.etcd.ranges import prefix_range
 from fleetpy.registry.etcd.settings import Endpoint, EtcdSettings
 from fleetpy.registry.etcd.watch import is_sound
-from fleetpy.registry.protocol import RegistryDeniedError, RegistryFullError
+from fleetpy.registry.protocol import RegistryDeniedError, RegistryFullError, RequestTooLargeError
 
 
 def error(code: grpc.StatusCode, details: str) -> AioRpcError:
@@ -89,7 +89,16 @@ def test_progress_is_requested_of_versions_that_tell_it_truly(*, version: tuple[
             "defrag",
         ),
         (error(grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests"), UnavailableError, "too many"),
-        (error(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large"), UserError, "max-request-bytes"),
+        (
+            error(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: request is too large"),
+            RequestTooLargeError,
+            "max-request-bytes",
+        ),
+        (
+            error(grpc.StatusCode.RESOURCE_EXHAUSTED, "grpc: received message larger than max (3000000 vs. 2097152)"),
+            RequestTooLargeError,
+            "max-request-bytes",
+        ),
         (error(grpc.StatusCode.PERMISSION_DENIED, "etcdserver: permission denied"), RegistryDeniedError, "role"),
         (
             error(grpc.StatusCode.INVALID_ARGUMENT, "etcdserver: authentication failed, invalid user ID or password"),

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpy.errors import InvalidUnitFileError
-from fleetpy.unit.file import MAX_UNIT_FILE_BYTES, UnitFile, UnitOption
+from fleetpy.model.records import UnitFileRecord
+from fleetpy.registry.protocol import MAX_REQUEST_BYTES
+from fleetpy.unit.file import MAX_OPTIONS, MAX_UNIT_FILE_BYTES, UnitFile, UnitOption
 from fleetpy.unit.option import WHITE_SPACE
 
 
@@ -246,6 +248,34 @@ def test_an_option_that_a_file_would_not_give_back_is_refused(option: tuple[str,
 def test_an_option_that_is_no_unicode_is_refused() -> None:
     with pytest.raises(InvalidUnitFileError, match="not valid Unicode"):
         UnitFile.from_options([UnitOption("A", "a", "\ud800")])
+
+
+# Limits
+
+
+def test_a_file_has_so_many_options() -> None:
+    text = "[A]\n" + "a=\n" * MAX_OPTIONS
+    assert len(UnitFile.parse(text).options) == MAX_OPTIONS
+    with pytest.raises(InvalidUnitFileError, match="the unit file has 10001 options, more than the 10000"):
+        UnitFile.parse(text + "b=\n")
+    with pytest.raises(InvalidUnitFileError, match="the unit file has 10001 options, more than the 10000"):
+        UnitFile.from_options([UnitOption("A", "a", "")] * (MAX_OPTIONS + 1))
+
+
+@pytest.mark.parametrize(("section", "name"), [("s" * 256, "n"), ("s", "n" * 256)])
+def test_names_in_a_file_are_so_long(section: str, name: str) -> None:
+    assert UnitFile.parse(f"[{section[:255]}]\n{name[:255]}=1\n").options
+    with pytest.raises(InvalidUnitFileError, match=r"^line [12]: .*has 256 characters, more than the 255"):
+        UnitFile.parse(f"[{section}]\n{name}=1\n")
+    with pytest.raises(InvalidUnitFileError, match=r"has 256 characters, more than the 255"):
+        UnitFile.from_options([UnitOption(section, name, "1")])
+
+
+def test_a_file_that_is_far_longer_as_json_is_refused() -> None:
+    quotes = "[A]\na=" + '"' * (MAX_UNIT_FILE_BYTES - 100) + "\n"
+    assert len(UnitFileRecord(text=UnitFile.parse(quotes).text).encode()) < MAX_REQUEST_BYTES
+    with pytest.raises(InvalidUnitFileError, match="bytes as JSON, more than the 1048576 that it may take"):
+        UnitFile.parse("[A]\na=" + "\1" * 200_000 + "\n")
 
 
 # Properties
