@@ -47,10 +47,11 @@ def conf_page(new: Callable[[str, int, str], Page]) -> Page:
     page.synopsis(["/etc/fleet/fleet.conf"])
     page.heading("DESCRIPTION")
     page.paragraphs(
-        "Read by fleet-agent(8), fleet-scheduler(8) and fleet-api(8). Lines of `name=value` outside of sections; a "
-        "line that begins with `#` or `;` is a comment. A value may stand in quotes. A list is JSON, or separated "
-        "by commas. A duration is a number of seconds, or as `500ms`, `10s`, `1m30s`. A line that is wrong is an "
-        "error that names it, and the daemon does not start.\n\n"
+        "Read by fleet-agent(8), fleet-scheduler(8) and fleet-api(8). Lines of `name=value` outside of sections; "
+        "a backslash at its end continues a line. `#` and `;` begin a comment, on a line of its own or behind a value "
+        "and a blank. A value may stand in quotes. A list is JSON, or separated by commas. A duration is a number of "
+        "seconds, or as `500ms`, `10s`, `1m30s`. A line that is wrong is an error that names it, and the daemon does "
+        "not start.\n\n"
         "Each option may also be given in the environment, as `FLEET_NAME`, which goes over the file."
     )
     page.heading("OPTIONS")

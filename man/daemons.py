@@ -33,7 +33,11 @@ class Daemon:
 
 _CONF = ("/etc/fleet/fleet.conf", "The configuration, see fleet.conf(5).")
 _TERM = ("SIGTERM, SIGINT", "End.")
-_HUP = ("SIGHUP", "Take the configuration as it is now.")
+_RELOAD = (
+    "Take the configuration as it is now, and go on as the same process. One that cannot be used is logged and "
+    "changes nothing. `systemctl reload` sends this, unless `--check` finds something first."
+)
+_HUP = ("SIGHUP", _RELOAD)
 
 DAEMONS = (
     Daemon(
@@ -80,8 +84,9 @@ DAEMONS = (
         "described in `/fleetpy/v1/openapi.json`. `fleet-api.socket` starts it when somebody asks, and it ends by "
         "itself when nobody has for `api_idle_timeout`. Run by hand it opens a socket of its own.\n\n"
         "Whoever may write to its socket is root on every host of the cluster. More addresses are further "
-        "`ListenStream=` lines in a drop-in of `fleet-api.socket`; a TCP address that is not loopback and has no "
-        "TLS is refused unless `api_insecure_tcp` is set.",
+        "`ListenStream=` lines in a drop-in of `fleet-api.socket`. On TCP it speaks TLS if it has a certificate "
+        "(`api_certfile`, `api_keyfile`), and serves clients with one alone if `api_cafile` is set. A TCP address that "
+        "is not loopback is refused without that, unless `api_insecure_tcp` is set.",
         module="fleetpy_api.main",
         files=(_CONF, ("/run/fleet.sock", "The socket.")),
         signals=(_TERM, _HUP),
