@@ -15,6 +15,7 @@ CHECKS = (
     copies.never_twice,
     copies.stale_copies_go,
     copies.conflicting_units_stay_apart,
+    copies.the_brake_holds,
     copies.epochs_grow,
     causes.nothing_ends_without_a_cause,
     recovery.what_can_run_runs,

@@ -71,6 +71,24 @@ def conflicting_units_stay_apart(history: History, promises: Promises) -> Iterat
                 yield Violation("conflicting units stay apart", one.name, both.began, words)
 
 
+def the_brake_holds(history: History, promises: Promises) -> Iterator[Violation]:
+    """While most hosts are cut off, nothing that ran on them begins elsewhere."""
+    del promises
+    for strike in history.strikes:
+        if strike.fault.kind is not FaultKind.MOST_CUT_OFF:
+            continue
+        for unit in history.units.values():
+            runs = history.runs_of(unit.name)
+            there = any(
+                run.host == strike.host and run.began < strike.began < history.end(run) and not unit.is_global
+                for run in runs
+            )
+            for run in runs:
+                if there and not unit.changing and run.host != strike.host and strike.span.holds(run.began):
+                    words = f"moved from {strike.host} to {run.host}, though most hosts were away"
+                    yield Violation("the brake holds", unit.name, run.began, words)
+
+
 def epochs_grow(history: History, promises: Promises) -> Iterator[Violation]:
     """`FLEET_EPOCH` grows with each placement, so that a storage can refuse what is stale."""
     del promises

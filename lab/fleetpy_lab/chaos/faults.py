@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ class FaultKind(StrEnum):
     HOST_OFF = "host powered off"
     HOST_PAUSED = "host paused"
     HOST_CUT_OFF = "host cut off"
+    MOST_CUT_OFF = "most hosts cut off"
     AGENT_KILLED = "agent killed"
     AGENT_RESTARTED = "agent restarted"
     AGENT_GONE = "agent gone"
@@ -37,6 +38,7 @@ class Victim(StrEnum):
     """Whom a kind of fault befalls."""
 
     HOST = "any host"
+    MOST = "each host without a member of etcd, and one with"
     MEMBER = "a host with a member of etcd"
     LEADER = "the host whose scheduler leads"
     ETCD = "no host"
@@ -68,6 +70,7 @@ NATURES = {
     FaultKind.HOST_OFF: Nature(Victim.HOST, (5.0, 20.0), loses=True, weakens=True, kills=True),
     FaultKind.HOST_PAUSED: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True, weakens=True),
     FaultKind.HOST_CUT_OFF: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True, weakens=True),
+    FaultKind.MOST_CUT_OFF: Nature(Victim.MOST, (_LEASE, 20.0), loses=True, weakens=True),
     FaultKind.AGENT_KILLED: Nature(Victim.HOST, (0.0,)),
     FaultKind.AGENT_RESTARTED: Nature(Victim.HOST, (0.0,)),
     FaultKind.AGENT_GONE: Nature(Victim.HOST, (_SHORT, _LEASE, _LONG), loses=True),
@@ -109,17 +112,23 @@ def episodes(
 ) -> Iterator[tuple[Fault, ...]]:
     """One or two faults each, without end; each kind has had its turn before any has another.
 
-    The second is on another host, and never takes away a second member of etcd.
+    The second is on another host, and never takes away a second member of etcd. Where most hosts are hit, it is one
+    fault for each.
     """
     pile: list[FaultKind] = []
     while True:
         first = _fault(dice, _draw(dice, pile, kinds), hosts, members)
+        if first.nature.victim is Victim.MOST:
+            most = [host for host in hosts if host not in members] + [dice.choice(members)]
+            yield tuple(replace(first, host=host) for host in most)
+            continue
         if first.nature.victim is not Victim.HOST or dice.random() >= _SECOND:
             yield (first,)
             continue
         others = [host for host in hosts if host != first.host and not {host, first.host} <= set(members)]
         whole = [member for member in members if first.host not in members]
-        kind = dice.choice([kind for kind in kinds if whole or NATURES[kind].victim is not Victim.MEMBER])
+        unfit = {Victim.MOST} if whole else {Victim.MOST, Victim.MEMBER}
+        kind = dice.choice([kind for kind in kinds if NATURES[kind].victim not in unfit])
         yield first, _fault(dice, kind, others, whole, after=round(dice.uniform(0.0, _WITHIN), 1))
 
 

@@ -208,6 +208,19 @@ def test_conflicting_units_never_run_on_one_host_at_once() -> None:
     assert ("conflicting units stay apart", APART.name, 600.0) in broken(story)
 
 
+def test_while_most_hosts_are_cut_off_nothing_moves() -> None:
+    story = Story((KEEP, ONCE))
+    for host in HOSTS[1:]:
+        story.struck(FaultKind.MOST_CUT_OFF, host, 100.0, 120.0)
+    story.brakes = [Span(108.0, 120.5)]
+    story.ran("b", 0.5, unit=KEEP)
+    story.ran("b", 0.5, 107.0, unit=ONCE)
+    story.ran("b", 121.0, unit=ONCE)
+    assert broken(story) == []
+    story.ran("a", 112.0, 121.0, unit=KEEP)
+    assert ("the brake holds", KEEP.name, 112.0) in broken(story)
+
+
 def test_epochs_grow_with_each_placement() -> None:
     story = Story()
     story.struck(FaultKind.HOST_KILLED, "a", 100.0, 140.0)
