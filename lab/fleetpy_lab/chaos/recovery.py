@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def what_can_run_runs(history: History, promises: Promises) -> Iterator[Violation]:
     """Everything runs that can, within TTL + 3 s of a wish, and of a fault's beginning and end.
 
-    Such a fault has taken away the host where the unit ran or is to run, or, soon after such a one, a member of etcd.
+    Such a fault has taken away the host where the unit ran or is to run, or, soon after such a one, a member of etcd,
+    whose going and coming may have etcd choose a leader anew, which lets every lease begin anew.
     It takes as much longer as a unit with `OnPartition=stop` may take to stop elsewhere. Nothing is expected while
     etcd takes no writes, or so many machines are away that none is given up; and a scheduler that takes over gives a
     machine that it finds missing a TTL more.
@@ -74,10 +75,13 @@ def _excuses(history: History, unit: LoadUnit, host: str, gap: Span, promises: P
             yield Span(strike.began - SIGNS, history.late_until(strike.ended, limit))
         elif strike.nature.loses and strike.host in places:
             yield Span(strike.ending, history.late_until(strike.ended, limit))
-        elif (
-            strike.nature.weakens and strike.host in history.members and any(span.holds(strike.began) for span in lost)
-        ):
-            yield Span(strike.began, history.late_until(strike.struck, limit))
+        elif strike.nature.weakens and strike.host in history.members:
+            changes = ((strike.began, strike.struck), (strike.ending, strike.ended))
+            yield from (
+                Span(begun, history.late_until(done, limit))
+                for begun, done in changes
+                if any(span.holds(begun) for span in lost)
+            )
     for moment in history.takeovers:
         if any(
             Span(strike.began, history.late_until(strike.ended, promises.recovery)).holds(moment) for strike in losses

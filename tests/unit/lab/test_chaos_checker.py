@@ -72,6 +72,9 @@ def test_a_member_of_etcd_that_is_lost_soon_after_lets_leases_begin_anew() -> No
     assert broken(story) == [("what can run runs", KEEP.name, 113.0)]
     story.struck(FaultKind.MEMBER_KILLED, "c", 106.5, 106.5)
     assert broken(story) == []
+    story.strikes.pop()
+    story.struck(FaultKind.MEMBER_FROZEN, "c", 90.0, 106.5)
+    assert broken(story) == []
 
 
 def test_a_stale_copy_may_run_on_until_its_host_is_registered_again() -> None:
