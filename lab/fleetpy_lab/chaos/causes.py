@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy_lab.chaos.copies import losses_of
+from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.chaos.history import SIGNS
 from fleetpy_lab.chaos.spans import Span
 from fleetpy_lab.chaos.violation import Violation
@@ -30,7 +31,7 @@ def nothing_ends_without_a_cause(history: History, promises: Promises) -> Iterat
     """Neither the loss of etcd nor the end of an agent or a scheduler stops or restarts a unit; nor does anything else.
 
     A run ends when its host dies, when somebody wishes so, when it has been started elsewhere while its host was
-    lost, and, with `OnPartition=stop`, when its host has lost etcd.
+    lost, and, with `OnPartition=stop`, when its host has lost etcd or was frozen itself.
     """
     for name in history.units:
         for run in history.runs_of(name):
@@ -44,7 +45,7 @@ def nothing_ends_without_a_cause(history: History, promises: Promises) -> Iterat
 
 def why_ended(history: History, run: Run, promises: Promises) -> Cause | None:
     """Why that run ended; None if there is no reason."""
-    for rule in (_went_down, _was_wished, _was_lost, _lost_etcd, _followed):
+    for rule in (_went_down, _was_wished, _was_lost, _was_frozen, _lost_etcd, _followed):
         cause = rule(history, run, promises)
         if cause is not None:
             return cause
@@ -84,6 +85,19 @@ def _was_lost(history: History, run: Run, promises: Promises) -> Cause | None:
         moved = any(other.host != run.host and strike.began < other.began <= end for other in history.runs_of(run.unit))
         if run.began < strike.ended and lost <= min(end, strike.ended) and (moved or unit.stops or unit.changing):
             return Cause(f"{run.host} was lost", strike)
+    return None
+
+
+def _was_frozen(history: History, run: Run, promises: Promises) -> Cause | None:
+    """The host was frozen for so long that its systemd takes the guard of the lease for dead."""
+    end = history.end(run)
+    if not history.units[run.unit].stops:
+        return None
+    for strike in losses_of(history, run.host):
+        if strike.fault.kind is not FaultKind.HOST_PAUSED or strike.ended - strike.began < promises.watchdog:
+            continue
+        if run.began < strike.ended and strike.began <= end <= history.late_until(strike.ended, promises.thaw):
+            return Cause(f"{run.host} was frozen", strike)
     return None
 
 

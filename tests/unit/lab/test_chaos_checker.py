@@ -153,6 +153,19 @@ def test_a_thawed_host_has_a_second_to_stop_its_stale_copy() -> None:
     assert broken(story) == [("never twice", ONCE.name, 141.0)]
 
 
+def test_a_host_that_was_frozen_for_a_moment_stops_only_what_hangs_on_the_guard_of_the_lease() -> None:
+    story = Story((ONCE, KEEP))
+    story.struck(FaultKind.HOST_PAUSED, "a", 100.0, 103.0)
+    story.ran("a", 0.5, 103.2, unit=ONCE)
+    story.ran("a", 104.0, unit=ONCE)
+    story.ran("a", 0.5, unit=KEEP)
+    assert broken(story) == []
+    story.runs.pop()
+    story.ran("a", 0.5, 103.2, unit=KEEP)
+    story.ran("a", 104.0, unit=KEEP)
+    assert broken(story) == [("nothing ends without a cause", KEEP.name, 103.2)]
+
+
 def test_losing_etcd_for_longer_than_the_lease_stops_only_what_is_to_stop() -> None:
     story = Story((ONCE, KEEP))
     story.struck(FaultKind.ETCD_FROZEN, "", 100.0, 120.0)

@@ -136,8 +136,10 @@ configure() {
         # Clients are served at 2379 and, as etcd once had it, at 4001.
         listen=http://0.0.0.0:2379,http://0.0.0.0:4001 advertise=http://$address:2379,http://$address:4001
         [ -z "$secure" ] || listen=https://0.0.0.0:4001 advertise=https://$address:4001
+        # Without a vote before the vote, a member that was cut off deposes the leader when it returns, for seconds.
         cat >/etc/fleet/etcd.env <<-END
 		ETCD_NAME=$name
+		ETCD_PRE_VOTE=true
 		ETCD_LISTEN_PEER_URLS=$scheme://0.0.0.0:2380
 		ETCD_LISTEN_CLIENT_URLS=$listen
 		ETCD_ADVERTISE_CLIENT_URLS=$advertise
