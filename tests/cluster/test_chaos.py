@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetpy_lab.chaos.faults import FaultKind
 
 FLEET_LAB = str(Path(sys.executable).with_name("fleet-lab"))
-SEED = "474"
+SEED = "878"
 
 
 def test_after_a_minute_of_random_faults_every_promise_was_kept(tmp_path: Path) -> None:
