@@ -54,6 +54,7 @@ def problem(cluster: Cluster, unit: str) -> str:
         ("[Service]\nType=simple\n", "bad-setting"),
         ("[Service]\nType=oneshot\nExecStart=no/absolute path\n", "bad-setting"),
         ("[Service]\nExecStart=/bin/sleep infinity\n[Unit]\nRequires=nowhere-to-be-found.service\n", "not found"),
+        ("[Unit]\nRefuseManualStart=yes\n[Service]\nExecStart=/bin/sleep infinity\n", "refuses to start"),
         ("[Service]\nExecStart=/nowhere/to/be/found\n", "failed"),
         ("[Service]\nExecStart=/bin/false\n", "failed"),
         ("[Service]\nExecStart=/bin/sleep infinity\nUser=nobody-of-that-name\n", "failed"),
