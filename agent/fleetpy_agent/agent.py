@@ -187,7 +187,8 @@ class Agent:
             )
         else:
             self._troubles.clear(name)
-        if outcome.verb is Verb.STOP or outcome.error is not None or outcome.result == WITHHELD:
+        # Another restart may have been asked for meanwhile, and what was to be stopped can be unloaded now.
+        if outcome.verb is not Verb.START or outcome.error is not None or outcome.result == WITHHELD:
             self._woken.set()
         self._on_units_changed()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.errors import LostRaceError
-from fleetpy.registry.protocol import Put, UnchangedSince
+from fleetpy.registry.protocol import GuardFailedError, Put, UnchangedSince
 
 if TYPE_CHECKING:
     from fleetpy.ids import Revision
@@ -43,10 +43,14 @@ class Fence:
         Raises `DeposedError` if the leader key is no longer ours, `UnavailableError` if the registry is away: then the
         fence is as it was, or has moved without our knowing, so a later `renew` reads it first.
         """
-        present = await self._registry.get(self._leader.key)
-        if present is None or present.create_revision != self._leader.create_revision:
-            raise DeposedError("the leader key is no longer ours")
         again = Put(self._leader.key, self._leader.value, self._leader.lease)
-        guard = UnchangedSince(self._leader.key, present.mod_revision)
-        self._written = await self._registry.commit([again], guards=[guard])
-        return self._written
+        while True:
+            present = await self._registry.get(self._leader.key)
+            if present is None or present.create_revision != self._leader.create_revision:
+                raise DeposedError("the leader key is no longer ours")
+            guard = UnchangedSince(self._leader.key, present.mod_revision)
+            try:
+                self._written = await self._registry.commit([again], guards=[guard])
+            except GuardFailedError:
+                continue  # A successor's, or an earlier renewal of ours that was late.
+            return self._written

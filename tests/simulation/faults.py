@@ -24,11 +24,17 @@ _WEATHERS = (
     Weather(lost=0.1, unanswered=0.2, slow=0.3, delay=3.0),
     Weather(slow=1.0, delay=0.3),
     Weather(late=0.5, lateness=4.0),
+    Weather(late=0.3, lateness=2.0),
+    Weather(late=1.0, lateness=0.5),
     Weather(late=0.1, lateness=10.0, unanswered=0.1),
     Weather(slow=0.5, delay=5.0),
     Weather(broken=0.2, repeated=0.3),
     Weather(lost=0.1, unanswered=0.1, slow=0.2, delay=2.0, broken=0.1, repeated=0.1),
 )
+
+
+_OFTEN = ("everybody's network", "everybody's network", "host's network", "lease lost", "host cut off")
+"""What is drawn more often than others: there are many kinds of it."""
 
 
 class Faults:
@@ -79,12 +85,12 @@ class Faults:
     def plan(self, seconds: float, moments: Sequence[float]) -> None:
         """Have faults begin within this time from now on; all of them are over by its end.
 
-        Many of them begin when they do most harm: just before something is asked for (`moments`), or as long after
+        Many of them begin when they do most harm: when something is asked for (`moments`), or as long after
         another fault as a lease lasts.
         """
         dice, loop = self._dice, self._network.loop
         # Some runs see much of a few kinds, some a little of everything.
-        kinds = dice.sample(sorted(self._kinds), dice.choice([1, 2, 3, 4, dice.randint(5, len(self._kinds))]))
+        kinds = dice.sample([*self._kinds, *_OFTEN], dice.choice([1, 2, 3, 4, dice.randint(5, len(self._kinds))]))
         before: list[float] = []
         for _ in range(dice.randint(0, 20)):
             kind = dice.choice(kinds)
@@ -98,7 +104,7 @@ class Faults:
         dice = self._dice
         match dice.choice(["any", "any", "change", "change", "change", "fault", "lease"]):
             case "change" if moments:
-                moment = dice.choice(moments) - dice.uniform(0.0, 0.3)
+                moment = dice.choice(moments) + dice.uniform(-0.3, 0.1)
             case "fault" if before:
                 moment = dice.choice(before) + dice.uniform(-1.0, 1.0)
             case "lease" if before:

@@ -45,18 +45,17 @@ _CHANGES = ("goal", "text", "again", "loop", "destroy", "restart", "machine")
 """What users do."""
 
 _BEHAVIOURS = (
-    *[Behaviour()] * 8,
+    *[Behaviour()] * 6,
     Behaviour(start=0.2, stop=0.2),
     Behaviour(start=3.0),
     Behaviour(stop=2.0),
     Behaviour(start=1.0, stop=7.0),
+    Behaviour(stop=9.0),
+    Behaviour(stop=20.0),
     Behaviour(becomes="failed"),
     Behaviour(becomes="inactive", start=1.0),
 )
 """How units behave: most of them at once."""
-
-HUNG = Behaviour(stop=None)
-"""One that never stops by itself, as long as the faults last; and only where it may be killed."""
 
 
 class Load:
@@ -78,7 +77,7 @@ class Load:
 
     def changes(self, seconds: float) -> Iterator[tuple[float, Change]]:
         """What is asked for in this time, and when (seconds from its beginning)."""
-        for _ in range(self._dice.randint(0, 30)):
+        for _ in range(self._dice.choice([5, 15, 30, 50])):
             moment = self._dice.uniform(0.0, seconds)
             for change in self._change():
                 yield moment, change

@@ -193,6 +193,22 @@ async def test_a_restart_is_carried_out_once_for_each_stamp() -> None:
         assert host.history("restart", "start") == ["start web.service", "restart web.service"]
 
 
+async def test_a_restart_asked_for_during_a_restart_follows_it_at_once() -> None:
+    async with one_host() as (registry, host):
+        registry.place(WEB)
+        host.start_agent()
+        await until(lambda: WEB in host.systemd.running())
+        await settled()
+        host.systemd.behaviours[WEB] = Behaviour(stop=2.0)
+        registry.place(WEB, restarted="noon")
+        await settled(1.0)
+        registry.place(WEB, restarted="past noon")
+        await settled(4.0)
+        assert host.history("restart", "start") == ["start web.service", "restart web.service", "restart web.service"]
+        assert (state := registry.state(WEB)) is not None
+        assert state.restarted == "past noon"
+
+
 async def test_a_restart_of_a_unit_that_is_not_launched_is_only_noted() -> None:
     async with one_host() as (registry, host):
         registry.place(WEB, goal=LOADED)
