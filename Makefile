@@ -10,7 +10,7 @@ AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1 TESTCONTAINERS_RYUK_DISABLED=tr
 # Nothing of what is only checked goes into the user's own directories, or is told to anybody.
 VAGRANT := env VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_HOME=$(CURDIR)/$(VENV)/vagrant \
   VAGRANT_DOTFILE_PATH=$(CURDIR)/$(VENV)/vagrant-machines vagrant
-SOURCES := fleetpy agent scheduler api cli lab tests benchmarks man
+SOURCES := fleetpy agent scheduler api cli lab tests benchmarks docs
 
 .PHONY: help setup demo check vagrant-program test test-fast simulate chaos fuzz bench kit docs man clean
 
@@ -73,7 +73,7 @@ docs: setup  ## the documentation as a site, in site/
 	@echo "docs: site/index.html"
 
 man: setup  ## the manual pages, in build/man (MANDIR=/usr/local/share/man: there)
-	@$(BIN)/python -m man $(or $(MANDIR),build/man)
+	@$(BIN)/python -m docs.man $(or $(MANDIR),build/man)
 	@echo "man: man -l $(or $(MANDIR),build/man)/man1/fleetctl.1"
 
 clean:  ## remove what make made here: the environment, caches, the site, the lab and its images

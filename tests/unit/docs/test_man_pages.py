@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from docs.man.__main__ import main, pages
+from docs.man.conf import Explained, read_sample
+from docs.man.daemons import DAEMONS, options_of
+from docs.man.roff import Page, prose
 from fleetpy.config.fleet import option_names
 from fleetpy_cli.commands import COMMANDS
 from fleetpy_cli.main import cli
 from fleetpy_cli.options import GLOBAL_OPTIONS, FleetCommand
-from man.__main__ import main, pages
-from man.conf import Explained, read_sample
-from man.daemons import DAEMONS, options_of
-from man.roff import Page, prose
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from man.roff import Page
+    from docs.man.roff import Page
 
-SAMPLE = Path(__file__).parents[1] / "docs" / "fleet.conf.sample"
+SAMPLE = Path(__file__).parents[1] / "fleet.conf.sample"
 
 
 class Explained(NamedTuple):

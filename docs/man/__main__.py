@@ -1,4 +1,4 @@
-"""`python -m man FOLDER`: write every manual page, each into `man1`, `man5` or `man8` of the folder."""
+"""`python -m docs.man FOLDER`: write every manual page, each into `man1`, `man5` or `man8` of the folder."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docs.man.commands import command_pages
+from docs.man.conf import conf_page
+from docs.man.daemons import daemon_pages
+from docs.man.roff import Page
 from fleetpy import __version__
-from man.commands import command_pages
-from man.conf import conf_page
-from man.daemons import daemon_pages
-from man.roff import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

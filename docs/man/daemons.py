@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from man.roff import Page
+    from docs.man.roff import Page
 
 _OPTION = re.compile(r"^  (?P<term>(?:-\w, )?--[\w-]+(?: [A-Z]+)?) {2,}(?P<text>.+)$", re.MULTILINE)
 """A line of argparse's help, written wide."""

@@ -13,7 +13,7 @@ from fleetpy_cli.options import GLOBAL_OPTIONS, FleetCommand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from man.roff import Page
+    from docs.man.roff import Page
 
     NewPage = Callable[[str, int, str], Page]
 
