@@ -148,7 +148,7 @@ class SystemdBus:
         away = backoff.failures > 0
         while True:
             self._owner_changed.clear()
-            (owned,) = await self._call(_DAEMON, _DAEMON_PATH, _DAEMON, "NameHasOwner", "s", SYSTEMD)
+            owned = await self._has_owner()
             if owned and await self._subscribe():
                 self._owned.set()
                 if away:
@@ -160,6 +160,10 @@ class SystemdBus:
                 _log.warning("systemd has left the system bus, or executes itself again")
             self._owned.clear()
             await self._await_owner()
+
+    async def _has_owner(self) -> bool:
+        """Whether systemd has its name on the bus."""
+        return await self._call(_DAEMON, _DAEMON_PATH, _DAEMON, "NameHasOwner", "s", SYSTEMD) == [True]
 
     async def _subscribe(self) -> bool:
         """Whether systemd, which only signals while somebody has subscribed, took our subscription."""
@@ -177,7 +181,7 @@ class SystemdBus:
             async with asyncio.timeout(_ABSENCE):
                 await self._owner_changed.wait()
         except TimeoutError:
-            (owned,) = await self._call(_DAEMON, _DAEMON_PATH, _DAEMON, "NameHasOwner", "s", SYSTEMD)
+            owned = await self._has_owner()
             if not owned and _first_process() == "systemd":
                 _log.warning("systemd is not on the system bus; asking it to connect again (SIGUSR1)")
                 os.kill(1, signal.SIGUSR1)
@@ -214,7 +218,7 @@ class SystemdBus:
         if message.message_type is not MessageType.SIGNAL:
             return
         if message.member == "NameOwnerChanged":
-            if message.body[0] == SYSTEMD:
+            if message.body[:1] == [SYSTEMD]:
                 self._owned.clear()
                 self._owner_changed.set()
         else:

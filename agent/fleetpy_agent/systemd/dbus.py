@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from dbus_fast import Variant
 
 from fleetpy.ids import UnitName
 from fleetpy_agent.systemd.bus import MANAGER, PROPERTIES, SYSTEMD, UNIT, SystemdBus
@@ -22,9 +25,11 @@ from fleetpy_agent.systemd.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dbus_fast import Message
+
+_log = logging.getLogger(__name__)
 
 RELOAD_TIMEOUT = 120.0
 """Seconds that a reload may take: a fraction of one as a rule, but it runs every generator of the host."""
@@ -43,6 +48,9 @@ _BEGINNINGS = {
     "failed": "InactiveEnterTimestamp",
 }
 """Which property says since when a unit is in an active state: as `systemctl status` has it."""
+
+_SHOWN = 200
+"""Characters of what is not understood, in messages."""
 
 _TYPES_WITH_RESULT = {"automount", "mount", "path", "scope", "service", "socket", "swap", "timer"}
 
@@ -72,9 +80,7 @@ class DBusSystemd(Systemd):
         """See `Systemd.statuses`."""
         found: dict[UnitName, UnitStatus] = {}
         for some in _chunks(names):
-            (units,) = await self._manager("ListUnitsByNames", "as", list(some))
-            for name, _description, load, active, sub, _following, _path, job, _type, _job_path in _rows(units):
-                found[UnitName(name)] = UnitStatus(load, active, sub, JobID(job))
+            found.update(_statuses(await self._manager("ListUnitsByNames", "as", list(some))))
         return found
 
     async def since(self, name: UnitName) -> datetime | None:
@@ -88,11 +94,11 @@ class DBusSystemd(Systemd):
         suffix = name.rpartition(".")[2]
         if suffix not in _TYPES_WITH_RESULT:
             return ""
-        return str(await self._property(name, f"{SYSTEMD}.{suffix.capitalize()}", "Result"))
+        return _text(await self._property(name, f"{SYSTEMD}.{suffix.capitalize()}", "Result"), "Result")
 
     async def fragment(self, name: UnitName) -> str:
         """See `Systemd.fragment`."""
-        return str(await self._property(name, UNIT, "FragmentPath"))
+        return _text(await self._property(name, UNIT, "FragmentPath"), "FragmentPath")
 
     async def link(self, files: Sequence[Path]) -> None:
         """See `Systemd.link`; a link of ours that points elsewhere is replaced."""
@@ -118,8 +124,12 @@ class DBusSystemd(Systemd):
 
     async def enqueue(self, verb: Verb, name: UnitName) -> JobID:
         """See `Systemd.enqueue`."""
-        (path,) = await self._manager(_METHODS[verb], "ss", name, "replace")
-        return job_id(str(path))
+        answer = await self._manager(_METHODS[verb], "ss", name, "replace")
+        try:
+            (path,) = answer
+            return job_id(str(path))
+        except ValueError as error:
+            raise _not_understood(_METHODS[verb], answer) from error
 
     async def reset_failed(self, name: UnitName) -> None:
         """See `Systemd.reset_failed`."""
@@ -131,7 +141,10 @@ class DBusSystemd(Systemd):
 
     async def search_path(self) -> Sequence[Path]:
         """See `Systemd.search_path`."""
-        return tuple(Path(folder) for folder in await self._get(ROOT, MANAGER, "UnitPath"))
+        folders = await self._get(ROOT, MANAGER, "UnitPath")
+        if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+            raise _not_understood("UnitPath", folders)
+        return tuple(map(Path, folders))
 
     async def shutting_down(self) -> bool:
         """See `Systemd.shutting_down`."""
@@ -143,41 +156,75 @@ class DBusSystemd(Systemd):
     async def _property(self, name: UnitName, interface: str, member: str) -> object:
         return await self._get(unit_path(name), interface, member)
 
-    async def _get(self, path: str, interface: str, member: str) -> Any:
-        (variant,) = await self._bus.call(path, PROPERTIES, "Get", "ss", interface, member)
-        return getattr(variant, "value", None)
+    async def _get(self, path: str, interface: str, member: str) -> object:
+        answer = await self._bus.call(path, PROPERTIES, "Get", "ss", interface, member)
+        if len(answer) != 1 or not isinstance(answer[0], Variant):
+            raise _not_understood(member, answer)
+        value: object = answer[0].value
+        return value
 
     def _connected(self) -> None:
         for tell in self._signals.connected:
             tell()
 
     def _received(self, message: Message) -> None:
-        if message.member == "JobRemoved":
-            number, _path, _unit, result = message.body
-            for tell in self._signals.job_removed:
-                tell(JobID(number), result)
-        elif message.member == "PropertiesChanged" and (name := self._watched.get(message.path or "")) is not None:
-            since = _since(message.body[1])
-            for tell_change in self._signals.changed:
-                tell_change(name, since)
+        match message.member, message.body:
+            case "JobRemoved", [int(number), _, _, str(result)]:
+                for tell in self._signals.job_removed:
+                    tell(JobID(number), result)
+            case "PropertiesChanged", [_, changed, *_] if message.path in self._watched:
+                since = _since(changed)
+                for tell_change in self._signals.changed:
+                    tell_change(self._watched[message.path], since)
+            case _:
+                pass  # A signal is a hint: what it would have said is seen by looking.
 
 
-def _since(changed: Mapping[str, Any]) -> datetime | None:
+def _statuses(answer: list[object]) -> Iterator[tuple[UnitName, UnitStatus]]:
+    """The units of an answer to ListUnitsByNames; one that cannot be understood is passed over, and looked at again."""
+    (units,) = answer if len(answer) == 1 else (None,)
+    if not isinstance(units, list):
+        raise _not_understood("ListUnitsByNames", answer)
+    for unit in units:
+        match unit:
+            case [str(name), _, str(load), str(active), str(sub), _, _, int(job), _, _]:
+                yield UnitName(name), UnitStatus(load, active, sub, JobID(job))
+            case _:
+                _log.warning("systemd says of a unit what cannot be understood: %s", _short(unit))
+
+
+def _since(changed: object) -> datetime | None:
     """Since when the unit is in its active state, if the signal tells."""
-    active = changed.get("ActiveState")
-    beginning = changed.get(_BEGINNINGS.get(active.value, "")) if active is not None else None
-    return None if beginning is None else _moment(beginning.value)
+    said = changed if isinstance(changed, dict) else {}
+    active = getattr(said.get("ActiveState"), "value", None)
+    beginning = said.get(_BEGINNINGS.get(str(active)))
+    return _moment(getattr(beginning, "value", None))
 
 
 def _moment(microseconds: object) -> datetime | None:
     """A time from systemd's microseconds since 1970, of which 0 means never; cut to milliseconds."""
     if not isinstance(microseconds, int) or not microseconds:
         return None
-    return datetime.fromtimestamp(microseconds // 1000 / 1000, UTC)
+    try:
+        return datetime.fromtimestamp(microseconds // 1000 / 1000, UTC)
+    except (OverflowError, ValueError, OSError):  # No calendar has it.
+        return None
 
 
-def _rows(units: object) -> Iterable[Any]:
-    return units if isinstance(units, list) else ()
+def _text(value: object, member: str) -> str:
+    if not isinstance(value, str):
+        raise _not_understood(member, value)
+    return value
+
+
+def _not_understood(member: str, answer: object) -> SystemdAwayError:
+    """An answer that systemd never gives: nothing is known of what became of the call."""
+    return SystemdAwayError(f"{member} was answered with what cannot be understood: {_short(answer)}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _chunks(items: Collection[Any]) -> Iterator[tuple[Any, ...]]:

@@ -61,8 +61,8 @@ def _check(rest: str, value: str) -> None:
     planned = plan(tables.snapshot(), 100.0, PlanSettings())
     if key not in {good.key for good in _good()}:
         assert GOOD in tables.planned_units
-    if "settings" not in key and "states" not in key and GOOD not in key:
-        assert any(getattr(action, "name", None) == GOOD for action in planned.actions)
+        if "settings" not in key and "states" not in key and GOOD not in key:
+            assert any(getattr(action, "name", None) == GOOD for action in planned.actions)
     if known:
         tables.apply(Changes(Revision(10), {}, frozenset({key})))
         plan(tables.snapshot(), 100.0, PlanSettings())
