@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -76,15 +77,20 @@ def server_files(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-@pytest.fixture(scope="module")
-def etcd(server_files: Path) -> Iterator[EtcdServer]:
+def secured(files: Path) -> EtcdServer:
+    """An etcd that asks for certificates, with these files of its own."""
     options = (
         "--client-cert-auth",
         f"--trusted-ca-file={_IN_CONTAINER}/ca.pem",
         f"--cert-file={_IN_CONTAINER}/server.pem",
         f"--key-file={_IN_CONTAINER}/server.key",
     )
-    with EtcdServer(*options, scheme="https", files=server_files, in_memory=False) as server:
+    return EtcdServer(*options, scheme="https", files=files, in_memory=False)
+
+
+@pytest.fixture(scope="module")
+def etcd(server_files: Path) -> Iterator[EtcdServer]:
+    with secured(server_files) as server:
         yield server
 
 
@@ -158,6 +164,33 @@ async def test_a_file_that_is_missing_is_named(etcd: EtcdServer, client_files: P
 def test_settings_that_cannot_work_are_refused(given: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         EtcdSettings(**given)  # type: ignore[arg-type]
+
+
+async def test_who_is_connected_when_users_are_introduced_says_who_it_is_from_then_on(
+    server_files: Path, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """Without a token etcd goes by the name in the certificate, which it knows nothing of."""
+    write_client(authority, tmp_path)
+    with secured(server_files) as server:
+        known = replace(settings(server, tmp_path), username="agent", password="pa55")
+        async with connected(known) as registry:
+            await until_answering(registry)
+            await registry.commit([Put("/tls/a", b"1")])
+            for command in (
+                "user add root:secret",
+                "user grant-role root root",
+                "role add fleet",
+                "role grant-permission fleet --prefix=true readwrite /tls/",
+                "user add agent:pa55",
+                "user grant-role agent fleet",
+                "auth enable",
+            ):
+                await asyncio.to_thread(server.etcdctl, *command.split())
+            revision = await registry.commit([Put("/tls/a", b"2")])
+            async with aclosing(registry.watch("/tls/", start=revision)) as watch:
+                assert [event.key for event in (await anext(watch)).events] == ["/tls/a"]
+            with pytest.raises(RegistryDeniedError, match="permission denied"):
+                await registry.get("/elsewhere")
 
 
 async def for_ever(registry: Registry) -> None:

@@ -120,6 +120,9 @@ class EtcdServer:
         environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": endpoints or f"{self._scheme}://127.0.0.1:2379"}
         if user:
             environment["ETCDCTL_USER"] = user
+        if self._scheme == "https":
+            names = {"CACERT": "ca.pem", "CERT": "server.pem", "KEY": "server.key"}
+            environment |= {f"ETCDCTL_{name}": f"{_FILES}/{file}" for name, file in names.items()}
         return _run(self.container, "etcdctl", *arguments, environment=environment)
 
     def save(self, folder: Path) -> None:
