@@ -99,9 +99,12 @@ class InUse:
     def urls(self) -> tuple[str, ...]:
         return tuple(proxy.url for proxy in self.proxies)
 
-    def current(self) -> Proxy:
-        (current,) = [proxy for proxy in self.proxies if proxy.connections]
-        return current
+    async def current(self) -> Proxy:
+        """The one in use, when connections to others, which were asked as well, have ended."""
+        async with asyncio.timeout(5):
+            while len(in_use := [proxy for proxy in self.proxies if proxy.connections]) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # A proxy tells of its connections by no event.
+        return in_use[0]
 
 
 @asynccontextmanager
@@ -118,7 +121,7 @@ async def test_when_the_member_in_use_dies_requests_go_on_within_a_second(well: 
     async with behind_proxies(well) as members, connected(*members.urls) as registry:
         for _ in range(5):
             await registry.commit([Put("/a", b"")])
-            current = members.current()
+            current = await members.current()
             await current.refuse()
             assert await seconds(registry.get("/a")) < 1
             await registry.commit([Put("/a", b"")])
@@ -129,7 +132,7 @@ async def test_when_the_member_in_use_hangs_reads_take_a_timeout_and_a_moment(we
     async with behind_proxies(well) as members, connected(*members.urls) as registry:
         for _ in range(3):
             await registry.get("/a")
-            current = members.current()
+            current = await members.current()
             current.hold()
             # One timeout for the request, one to ask the member how it is, then another member.
             assert await seconds(registry.get("/a")) < 3 * TIMEOUT
@@ -143,7 +146,7 @@ async def test_when_the_member_in_use_hangs_its_watches_move_with_the_first_requ
         async with asyncio.TaskGroup() as group:
             task = group.create_task(view.run())
             await view.at_least(await registry.commit([Put("/moved/a", b"1")]))
-            members.current().hold()
+            (await members.current()).hold()
             await registry.get("/moved/a")
             revision = await registry.commit([Put("/moved/a", b"2")])
             async with asyncio.timeout(2):
@@ -154,7 +157,7 @@ async def test_when_the_member_in_use_hangs_its_watches_move_with_the_first_requ
 async def test_a_commit_is_not_repeated_when_its_answer_is_lost(well: EtcdCluster) -> None:
     async with behind_proxies(well) as members, connected(*members.urls) as registry, connected(*well.urls) as other:
         await registry.commit([Put("/once", b"1")])
-        members.current().hold()
+        (await members.current()).hold()
         with pytest.raises(UnavailableError):
             await registry.commit([Put("/once", b"2")])
         entry = await other.get("/once")
