@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetpy.errors import UnavailableError, UserError
+from fleetpy.errors import UnavailableError
 from fleetpy.ids import Revision
 from fleetpy.registry.election import Election
 from fleetpy.registry.etcd import EtcdSettings, connect
 from fleetpy.registry.lease import LeaseKeeper
-from fleetpy.registry.protocol import Delete, Put, RegistryFullError
+from fleetpy.registry.protocol import Delete, Put, RegistryFullError, RequestTooLargeError
 from fleetpy.registry.view import View
 from tests.support.etcd import EtcdCluster, EtcdServer, free_port, until_answering
 from tests.support.proxy import Proxy
@@ -261,7 +261,7 @@ async def test_a_full_etcd_says_so_is_read_and_takes_writes_again_when_there_is_
         async with connected(server.url) as registry:
             await until_answering(registry)
             await registry.commit([Put("/kept", b"1")])
-            with pytest.raises(UserError, match="max-request-bytes"):
+            with pytest.raises(RequestTooLargeError, match="max-request-bytes"):
                 await registry.commit([Put("/huge", bytes(3_000_000))])
             with pytest.raises(RegistryFullError, match="compact and defragment"):
                 await _fill(registry)
