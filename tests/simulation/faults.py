@@ -36,6 +36,14 @@ _WEATHERS = (
 _OFTEN = ("everybody's network", "everybody's network", "host's network", "lease lost", "host cut off")
 """What is drawn more often than others: there are many kinds of it."""
 
+_THEMES = (
+    ("everybody's network", "host's network", "agent busy"),
+    ("scheduler's network", "scheduler paused", "scheduler busy", "lease lost"),
+    ("host cut off", "agent paused", "registry away", "scheduler crash"),
+    ("host frozen", "host off", "host shut down", "everybody's network"),
+)
+"""Kinds that make the most of each other."""
+
 
 class Faults:
     """The faults of one run, drawn from `dice`; `changed` is called after each beginning and end."""
@@ -90,7 +98,9 @@ class Faults:
         """
         dice, loop = self._dice, self._network.loop
         # Some runs see much of a few kinds, some a little of everything.
-        kinds = dice.sample([*self._kinds, *_OFTEN], dice.choice([1, 2, 3, 4, dice.randint(5, len(self._kinds))]))
+        kinds = [*dice.choice(_THEMES)]
+        if dice.random() < 0.5:
+            kinds = dice.sample([*self._kinds, *_OFTEN], dice.choice([1, 2, 3, 4, dice.randint(5, len(self._kinds))]))
         before: list[float] = []
         for _ in range(dice.randint(0, 20)):
             kind = dice.choice(kinds)
