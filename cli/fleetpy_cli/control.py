@@ -11,7 +11,7 @@ from fleetpy.schemas.fleetpy_v1 import Change
 from fleetpy_cli import goals
 from fleetpy_cli.cluster import connect
 from fleetpy_cli.options import FleetCommand, block_attempts_option, block_options, units_argument
-from fleetpy_cli.targets import find_targets
+from fleetpy_cli.targets import find_targets, is_pattern
 from fleetpy_cli.waiting import Result, Waiter
 
 if TYPE_CHECKING:
@@ -66,17 +66,21 @@ def destroy(session: Session, names: tuple[str, ...], *, no_block: bool, block_a
         return 0
     with connect(session) as client:
         targets = find_targets(client, names)
-        for name in targets.unknown:
-            output.note(f"Unit {name} is not in the cluster: nothing to destroy")
+        # A unit whose record cannot be read stands in no list, and can be destroyed all the same.
+        unlisted = [name for name in targets.unknown if not is_pattern(name)]
         result = Result()
-        changes = [Change(unit.name, action="destroy") for unit in targets.units]
+        changes = [Change(name, action="destroy") for name in (*(unit.name for unit in targets.units), *unlisted)]
         accepted, revision = _send(client, output, "destroy", changes, result)
+        for name in targets.unknown:
+            if is_pattern(name) or accepted.get(name) == "unchanged":
+                accepted.pop(name, None)
+                output.note(f"Unit {name} is not in the cluster: nothing to destroy")
         if no_block:
             for name in accepted:
                 output.line(f"Destroyed {name}")
             return result.exit_code
         waiter = Waiter(client, output, block_attempts)
-        result.add(waiter.wait_until_nothing_is_left(accepted, revision))
+        result.add(waiter.wait_until_nothing_is_left(list(accepted), revision))
         return result.exit_code
 
 
@@ -200,11 +204,11 @@ def _without_inactive(output: Output, targets: Targets, verb: str, result: Resul
 
 def _send(
     client: FleetClient, output: Output, verb: str, changes: Sequence[Change], result: Result
-) -> tuple[list[str], int]:
-    """Ask for changes and tell which were refused; gives the units whose changes were not, and the revision."""
+) -> tuple[dict[str, str], int]:
+    """Ask for changes and tell which were refused; what became of each of the others, by unit, and the revision."""
     done = client.changes(changes)
     for one in done.results:
         if one.status == "refused":
             output.error(f"{verb} was refused: {one.message}")
             result.failed.append(one.name)
-    return [one.name for one in done.results if one.status != "refused"], done.revision
+    return {one.name: one.status for one in done.results if one.status != "refused"}, done.revision

@@ -44,12 +44,12 @@ def unit_name(argument: str) -> UnitName:
 def find_targets(client: FleetClient, arguments: Sequence[str]) -> Targets:
     """Look the named units up; raises `UserError` for a malformed name or pattern before anything is sent."""
     wanted = [_pattern(argument) or unit_name(argument) for argument in arguments]
-    has_patterns = any(map(_is_pattern, wanted))
+    has_patterns = any(map(is_pattern, wanted))
     known = {unit.name: unit for unit in client.units(None if has_patterns else frozenset(wanted)).units}
     found: dict[str, UnitStatus] = {}
     unknown: list[str] = []
     for text in wanted:
-        meant = [name for name in known if matches(text, name)] if _is_pattern(text) else [text] * (text in known)
+        meant = [name for name in known if matches(text, name)] if is_pattern(text) else [text] * (text in known)
         found.update((name, known[name]) for name in meant)
         if not meant and text not in unknown:
             unknown.append(text)
@@ -63,7 +63,7 @@ def selection(arguments: Sequence[str]) -> Callable[[str], bool]:
     Raises `UserError` for a malformed name or pattern.
     """
     wanted = [_pattern(argument) or unit_name(argument) for argument in arguments]
-    return lambda name: not wanted or any(matches(one, name) if _is_pattern(one) else one == name for one in wanted)
+    return lambda name: not wanted or any(matches(one, name) if is_pattern(one) else one == name for one in wanted)
 
 
 def nearest(client: FleetClient, name: str) -> str:
@@ -82,13 +82,14 @@ def _advice(name: str, known: Iterable[str]) -> str:
     return f"did you mean {stems[near[0]]}?" if near else "list-unit-files shows the units that are"
 
 
-def _is_pattern(text: str) -> bool:
+def is_pattern(text: str) -> bool:
+    """Whether an argument stands for all units that it matches."""
     return any(character in text for character in _PATTERN_CHARACTERS)
 
 
 def _pattern(argument: str) -> str | None:
     text = argument.rpartition("/")[2]
-    if not _is_pattern(text):
+    if not is_pattern(text):
         return None
     check_pattern(text)
     return text

@@ -106,9 +106,12 @@ class PuppetCluster:
         self.store.commit([Delete(KEYS.state(M1, UnitName(name)))])
 
     def play(self, entry: Entry) -> None:
-        """Have a unit as it is wanted."""
+        """Have a unit as it is wanted; one that cannot be read is left as it is."""
         name = UnitName(entry.key.removeprefix(KEYS.units))
-        record = UnitRecord.decode(entry.value)
+        try:
+            record = UnitRecord.decode(entry.value)
+        except ValueError:
+            return
         if record.desired is UnitGoal.LAUNCHED and name in self.on_launch:
             self.on_launch.pop(name)()
         if name in self.ignored:

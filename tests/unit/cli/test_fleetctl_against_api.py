@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetpy.ids import MachineID
+from fleetpy.ids import MachineID, UnitName
 from fleetpy.model.records import BrakeRecord, BrakeReleaseRecord, MachineSettingsRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.protocol import Put
@@ -173,6 +173,17 @@ def test_a_destroyed_unit_that_does_not_stop_is_named(fleet: Fleetctl, cluster: 
     assert (result.exit_code, result.stdout) == (124, "")
     assert "Unit hello.service waits: it is still being stopped on 113f16a7...\n" in result.stderr
     assert fleet("list-units", "-o", "name").stdout == "hello.service\n"
+
+
+def test_a_unit_that_cannot_be_read_can_be_destroyed_by_its_name(fleet: Fleetctl, cluster: PuppetCluster) -> None:
+    cluster.store.commit([Put(KEYS.unit(UnitName("hello.service")), b"rubbish")])
+    result = fleet("destroy", "other.service", "hello.service", "h*")
+    assert (result.exit_code, result.stdout) == (0, "Destroyed hello.service\n")
+    assert result.stderr == (
+        "Unit other.service is not in the cluster: nothing to destroy\n"
+        "Unit h* is not in the cluster: nothing to destroy\n"
+    )
+    assert cluster.unit("hello.service") is None
 
 
 def test_lists_as_json(fleet: Fleetctl, cluster: PuppetCluster) -> None:
