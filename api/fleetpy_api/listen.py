@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import socket
 import stat
 from pathlib import Path
@@ -27,6 +28,7 @@ MODE = 0o660
 
 _FIRST_FD = 3
 """SD_LISTEN_FDS_START."""
+_COUNT = re.compile(r"[0-9]{1,4}")
 _BACKLOG = 512
 
 
@@ -41,7 +43,7 @@ def passed_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
         return []
     count = environ.get("LISTEN_FDS", "")
     names = environ.get("LISTEN_FDNAMES", "").split(":")
-    descriptors = range(_FIRST_FD, _FIRST_FD + (int(count) if count.isdigit() else 0))
+    descriptors = range(_FIRST_FD, _FIRST_FD + (int(count) if _COUNT.fullmatch(count) else 0))
     return [
         _adopt(descriptor, names[index] if index < len(names) and names[index] else "unnamed")
         for index, descriptor in enumerate(descriptors)

@@ -32,6 +32,7 @@ from fleetpy.unit.file import UnitFile
 from fleetpy_scheduler.fence import DeposedError, Fence
 from fleetpy_scheduler.metrics import EngineMetrics
 from fleetpy_scheduler.planning import PlanningLoop
+from tests.fuzz.rubbish import rubbish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -460,3 +461,21 @@ async def test_what_could_not_be_written_is_counted_as_failed() -> None:
         told = term.metrics.text().decode().splitlines()
         assert 'fleet_engine_task_failure_count_total{type="attemptscheduleunit"} 1.0' in told
         assert 'fleet_engine_reconcile_failure_count_total{type="run"} 1.0' in told
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("seed", range(5))
+async def test_rubbish_in_the_registry_keeps_no_other_unit_from_being_placed(seed: int) -> None:
+    async with leading() as term:
+        await term.join(M1, ttl=1000.0)
+        revision = Revision(0)
+        for write in rubbish(KEYS, seed, spared=(KEYS.machine(M1), KEYS.settings(M1), "scheduler/leader", HELLO)):
+            revision = await term.client.commit([write])
+        await term.want(HELLO)
+        await term.view.at_least(revision)
+        for _ in range(3):
+            await term.loop.turn()
+        assert f"{M1}/{HELLO}" in {
+            entry.key.removeprefix(KEYS.placements) for entry in (await term.client.page(KEYS.placements)).entries
+        }
+        await term.loop.collect()
