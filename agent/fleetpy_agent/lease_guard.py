@@ -83,7 +83,7 @@ def read_deadline(path: str, before: float) -> float:
             deadline = float(file.read())
     except (OSError, ValueError):
         return before
-    return before if math.isnan(deadline) else deadline
+    return deadline if deadline < math.inf else before  # which NaN is not either
 
 
 class Notifier:

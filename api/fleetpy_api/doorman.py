@@ -27,6 +27,9 @@ FAREWELL = 1.0
 BREATH = 1.0
 """Seconds until the next try when a connection could not be taken (no descriptors are left, most likely)."""
 
+MAX_AT_THE_DOOR = 128
+"""Clients that may be on their way in at once; when more come, the one that has taken longest is hung up on."""
+
 _TLS = b"\x16"
 
 
@@ -42,6 +45,7 @@ class Doorman:
         self._context = context
         self._encrypted = encrypted
         self._plain = plain
+        self._at_the_door: dict[asyncio.Task[None], None] = {}
 
     async def run(self, listeners: Sequence[socket.socket]) -> NoReturn:
         """Take connections until cancelled; the listeners are closed then."""
@@ -64,7 +68,13 @@ class Doorman:
                 _log.warning("cannot take a connection: %s", error.strerror)
                 await asyncio.sleep(BREATH)
                 continue
-            group.create_task(self._admit(connection, str(address[0])))
+            if len(self._at_the_door) >= MAX_AT_THE_DOOR:
+                longest = next(iter(self._at_the_door))
+                longest.cancel()
+                del self._at_the_door[longest]
+            admission = group.create_task(self._admit(connection, str(address[0])))
+            self._at_the_door[admission] = None
+            admission.add_done_callback(lambda done: self._at_the_door.pop(done, None))
 
     async def _admit(self, connection: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()

@@ -126,6 +126,11 @@ def test_sockets_for_somebody_else_are_none_of_ours(environ: dict[str, str]) -> 
     assert passed_sockets(environ) == []
 
 
+@pytest.mark.parametrize("count", ["", "-1", "1.0", "²", "٣", "9" * 5000])
+def test_a_number_of_sockets_that_is_none_is_no_sockets(count: str) -> None:
+    assert passed_sockets({"LISTEN_FDS": count, "LISTEN_PID": str(os.getpid())}) == []
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1"])
 def test_tcp_on_loopback_may_be_listened_on(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -18,6 +18,7 @@ import trustme
 
 from fleetpy.config import FleetConfig, load_config
 from fleetpy.errors import ConfigError
+from fleetpy_api.doorman import MAX_AT_THE_DOOR
 from fleetpy_api.listen import open_socket
 from fleetpy_api.server import Server
 from fleetpy_api.tls import server_context
@@ -135,6 +136,16 @@ async def test_who_says_nothing_or_nonsense_keeps_nobody_waiting(pem: Pem) -> No
         options = [f"--endpoint=https://127.0.0.1:{port}", f"--ca-file={pem.folder}/ca.pem", *pem.identity("alice")]
         assert (await fleetctl(*options, "list-units", "--no-legend")) == (0, "")
         for writer in (silent, nonsense):
+            writer.close()
+
+
+async def test_any_number_of_silent_clients_keeps_nobody_out(pem: Pem) -> None:
+    async with encrypted(pem, clients=True) as (_, port):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_AT_THE_DOOR + 20)]
+        options = [f"--endpoint=https://127.0.0.1:{port}", f"--ca-file={pem.folder}/ca.pem", *pem.identity("alice")]
+        assert (await fleetctl(*options, "list-units", "--no-legend")) == (0, "")
+        assert await silent[0][0].read() == b""
+        for _, writer in silent:
             writer.close()
 
 
