@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ from tests.unit.agent.harness import (
     TTL,
     WEB,
     Host,
+    Network,
     Registry,
     one_host,
     settled,
@@ -32,7 +34,11 @@ from tests.unit.agent.harness import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from fleetpy.ids import Revision
+    from fleetpy.registry.protocol import Guard, Write
+    from fleetpy_agent.systemd.memory import MemorySystemd
 
 pytestmark = pytest.mark.looptime
 
@@ -160,6 +166,33 @@ async def test_after_a_partition_what_was_moved_away_is_stopped_before_anything_
         await until(is_active(registry, "new.service"))
         assert host.history("start", "stop") == ["stop web.service", "start new.service"]
         assert set(registry.states()) == {DB, "new.service"}
+
+
+class Noting(Network):
+    """Notes what systemd had been asked for each time that the machine's key is written."""
+
+    def __init__(self, registry: Registry, systemd: MemorySystemd) -> None:
+        super().__init__(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
+        self._systemd = systemd
+        self.before: list[list[str]] = []
+
+    async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
+        if any(write.key == KEYS.machine(MACHINE) for write in writes):
+            self.before.append(list(self._systemd.history))
+        return await super().commit(writes, guards=guards)
+
+
+async def test_a_machine_registers_again_only_when_its_stale_copies_were_told_to_stop() -> None:
+    async with one_host() as (registry, host):
+        host.network = noting = Noting(registry, host.systemd)
+        await running(registry, host, WEB)
+        await host.network.cut(off=True)
+        await settled(3 * TTL)
+        registry.unplace(WEB)
+        noting.before.clear()
+        await host.network.cut(off=False)
+        await until(lambda: registry.machine() is not None)
+        assert all("stop web.service" in history for history in noting.before)
 
 
 async def test_a_machine_is_registered_again_only_with_the_states_of_all_that_is_left_on_it() -> None:
