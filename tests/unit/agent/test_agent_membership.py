@@ -299,6 +299,14 @@ async def test_an_agent_that_is_stopped_leaves_its_registration() -> None:
         assert registry.state(WEB) is not None
 
 
+async def test_an_agent_that_is_stopped_on_a_host_without_units_leaves_its_registration_too() -> None:
+    async with one_host() as (registry, host):
+        await running(registry, host)
+        await until(lambda: registry.machine() is not None)
+        await host.stop_agent()
+        assert registry.machine() is not None
+
+
 async def test_a_store_that_was_set_back_takes_no_unit_away_however_far_it_goes_on() -> None:
     """Also for an agent that was not there when that happened."""
     async with one_host() as (registry, host):
