@@ -10,6 +10,7 @@ from fleetpy.errors import InvalidUnitNameError
 from fleetpy.ids import UnitName
 from fleetpy.model.records import PlacementRecord
 from fleetpy.model.states import UnitGoal
+from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import UnchangedSince
 from fleetpy.registry.view import View
 from fleetpy.unit.name import parse_unit_name
@@ -33,6 +34,11 @@ class _Wish:
     """None if the value cannot be read: then the unit stays as it is, whereas a placement that is gone ends it."""
 
 
+LONGEST_PAUSE = 0.7
+"""Seconds between two tries to reach a registry that is away: with the time that a try may take it is less than the 2 s
+in which a host that was cut off is to stop what is no longer its own."""
+
+
 class Wishes:
     """The placements of one machine; `on_change` is called when they are different.
 
@@ -41,7 +47,7 @@ class Wishes:
 
     def __init__(self, home: Home, on_change: Callable[[], None], on_set_back: Callable[[], None]) -> None:
         self._prefix = home.placements
-        self._view: View[_Wish] = View(home.registry, self._prefix, self._read)
+        self._view: View[_Wish] = View(home.registry, self._prefix, self._read, backoff=Backoff(longest=LONGEST_PAUSE))
         self.swept: set[UnitName] = set()
         """Units whose placements went when the registry was set back, until they are cleared from here."""
         self._on_change = on_change
