@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
 import os
 import sys
 import time
@@ -58,7 +59,10 @@ def sweep(first: int, count: int) -> int:
 
 def failures(seeds: range) -> Iterator[tuple[int, str]]:
     """Those of the seeds that failed, each with the promise that was broken."""
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_be_quiet) as workers:
+    # Processes of their own from the beginning: those that are forked off a pytest which has collected everything go
+    # through all of its objects with each collection of garbage, and are several times as slow.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh, initializer=_be_quiet) as workers:
         for seed, failure in zip(seeds, workers.map(outcome, seeds, chunksize=_CHUNK), strict=True):
             if failure:
                 yield seed, failure
