@@ -130,7 +130,10 @@ class EtcdServer:
         self.etcdctl("snapshot", "save", "/tmp/backup.db")  # noqa: S108 - the container's own
         chunks, _ = self.container.get_wrapped_container().get_archive("/tmp/backup.db")  # noqa: S108 - likewise
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            tar.extractall(folder, filter="data")
+            saved = tar.extractfile("backup.db")
+            if saved is None:
+                raise EtcdError("the backup is no file")
+            (folder / "backup.db").write_bytes(saved.read())
 
     def halt(self) -> None:
         """Stop etcd as a host that goes down does."""
