@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetpy_lab.lab import Lab
 from tests.support.cluster import HOSTS, PATIENCE, Cluster
+from tests.support.shared_lab import SharedLab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +26,10 @@ ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], tim
 
 
 @pytest.fixture(scope="module")
-def lab_of_the_session() -> Iterator[Lab]:
+def shared_lab() -> Iterator[SharedLab]:
     """In place of the hosts that other tests use: three with engines."""
-    lab = Lab(f"test-{uuid.uuid4().hex[:8]}")
-    try:
-        lab.up(3, engines=True)
-        yield lab
-    finally:
-        lab.down()
-        lab.close()
+    with SharedLab(engines=True) as shared:
+        yield shared
 
 
 def example(unit: str) -> str:

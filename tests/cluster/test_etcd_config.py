@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fleetpy_lab.lab import Lab
 from tests.support.cluster import HOSTS, Cluster, sleeper
+from tests.support.shared_lab import SharedLab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +22,10 @@ SERVICES = ("fleet-agent.service", "fleet-scheduler.service", "fleet-api.service
 
 
 @pytest.fixture(scope="module")
-def lab_of_the_session() -> Iterator[Lab]:
-    lab = Lab(f"test-{uuid.uuid4().hex[:8]}")
-    try:
-        lab.up(3, secure_etcd=True)
-        yield lab
-    finally:
-        lab.down()
-        lab.close()
+def shared_lab() -> Iterator[SharedLab]:
+    """In place of the hosts that other tests use: three whose etcd wants certificates and a password."""
+    with SharedLab(secure_etcd=True) as shared:
+        yield shared
 
 
 def registrations(cluster: Cluster, *hosts: str) -> dict[str, tuple[int, int]]:
