@@ -10,7 +10,7 @@ import click
 
 from benchmarks.report import Options, Report, circumstances, part_busy
 
-BENCHMARKS = ("planner", "cli", "start", "failover", "idle")
+BENCHMARKS = ("planner", "cli", "scale", "start", "failover", "idle")
 """In the order in which they run. Each is a module with a function `run`."""
 
 AT_REST = 0.1
@@ -24,8 +24,8 @@ AT_REST = 0.1
 def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
     """Measure what fleetpy takes, beside what it may take.
 
-    NAME is one or several of planner, cli, start, failover and idle; all of them, if none is given. The last three
-    bring up a lab of three hosts each, and need root. What was measured is also written to
+    NAME is one or several of planner, cli, scale, start, failover and idle; all of them, if none is given. The last
+    three bring up a lab of three hosts each, and need root. What was measured is also written to
     benchmarks/results/NAME.json. benchmarks/README.md says what each measures and how long it takes.
     """
     options = Options(quick=quick, large=large)

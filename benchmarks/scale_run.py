@@ -1,0 +1,102 @@
+"""One run: units from a client's request to reported running, on a control plane of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.scale_client import READY, unit_name
+from benchmarks.scale_cluster import API, ETCD, ROOT, SCHEDULER, control_plane, running
+from fleetpy.client.own import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.scale_cluster import ControlPlane, Usage
+
+CLIENT, WATCHER = "client", "watcher"
+CONTROL_PLANE = (CLIENT, API, SCHEDULER, ETCD)
+PATIENCE = 60.0
+SLOWEST = 50
+"""Units per second; a run that is slower has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run measured."""
+
+    machines: int
+    units: int
+    seconds: float
+    """From the first request to the last unit reported running."""
+    submitting: float
+    to_placed: Sequence[float]
+    """For each unit, the seconds from its request to its placement, as a watcher of the API saw it."""
+    to_running: Sequence[float]
+    used: Usage
+    cpu: Mapping[str, float]
+    """Seconds of the processor, the client and the watcher included."""
+    memory: Mapping[str, float]
+    events: int
+
+    @property
+    def busiest(self) -> str:
+        """Which part of the control plane used most of the processor."""
+        return max(CONTROL_PLANE, key=lambda name: self.cpu[name])
+
+    @property
+    def possible(self) -> float:
+        """Units per second if each part of the control plane had a core, and its busiest no more than one."""
+        return self.units / self.cpu[self.busiest]
+
+    @property
+    def raw(self) -> dict[str, object]:
+        """Everything, for the file."""
+        return {
+            "machines": self.machines,
+            "units": self.units,
+            "seconds": self.seconds,
+            "submitting": self.submitting,
+            "to_placed": [round(seconds, 4) for seconds in self.to_placed],
+            "to_running": [round(seconds, 4) for seconds in self.to_running],
+            "cpu": dict(self.cpu),
+            "memory": dict(self.memory),
+            "events": self.events,
+            "etcd": {name: value for name, value in self.used.etcd.items() if value and "grpc" in name},
+        }
+
+
+def measure(machines: int, units: int) -> Run:
+    """Run once."""
+    patience = PATIENCE + units / SLOWEST
+    with control_plane(machines) as plane:
+        watch = _client("watch", plane, units)
+        with running(watch, ROOT, answers=True) as watcher:
+            assert watcher.stdout is not None
+            assert watcher.stdout.readline().strip() == READY
+            before = plane.usage()
+            with running(_client("submit", plane, units), ROOT, answers=True) as client:
+                submitted = json.loads(client.communicate(timeout=patience)[0])
+            watched = json.loads(watcher.communicate(timeout=patience)[0])
+            used = plane.usage().since(before)
+        memory = plane.resident()
+    began = [at for at, _ in submitted["requests"]]
+    sent = {unit_name(number): began[number // BATCH_SIZE] for number in range(units)}
+    return Run(
+        machines=machines,
+        units=units,
+        seconds=max(watched["running"].values()) - submitted["began"],
+        submitting=submitted["ended"] - submitted["began"],
+        to_placed=sorted(at - sent[name] for name, at in watched["placed"].items()),
+        to_running=sorted(at - sent[name] for name, at in watched["running"].items()),
+        used=used,
+        cpu={CLIENT: submitted["cpu"], WATCHER: watched["cpu"], **used.cpu},
+        memory=memory,
+        events=watched["events"],
+    )
+
+
+def _client(work: str, plane: ControlPlane, units: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.scale_client", work, str(plane.socket), str(units)]
