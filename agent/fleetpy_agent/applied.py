@@ -9,7 +9,7 @@ from fleetpy.model.records import PlacementRecord, Record
 from fleetpy.model.states import UnitGoal
 
 
-class AppliedRecord(Record):
+class AppliedRecord(Record, frozen=True, kw_only=True):
     """One unit: which placement of it was applied, and how far.
 
     Written before the agent first touches systemd for the unit and removed when systemd has let go of it. It lives in
@@ -44,13 +44,7 @@ class AppliedRecord(Record):
 
     def taken_over(self, placement: PlacementRecord) -> Self:
         """The record when it counts as the placement that it has outlived."""
-        update = {
-            "uid": placement.uid,
-            "epoch": placement.epoch,
-            "restarted": placement.restarted,
-            "adrift": False,
-        }
-        return self.model_copy(update=update)
+        return self.replace(uid=placement.uid, epoch=placement.epoch, restarted=placement.restarted, adrift=False)
 
 
 STRAY = AppliedRecord(uid=UnitUID(0), epoch=Epoch(0), hash=UnitHash(""), goal=UnitGoal.LAUNCHED)

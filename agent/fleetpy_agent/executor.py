@@ -209,7 +209,7 @@ class Executor:
                 self._give_up(batch, name, wanted, _not_found(name), LATER)
                 continue
             if record.goal is UnitGoal.INACTIVE:
-                self._ledger.put(name, record.model_copy(update={"goal": UnitGoal.LOADED}))
+                self._ledger.put(name, record.replace(goal=UnitGoal.LOADED))
             if status.load == "loaded":
                 self._troubles.clear(name)
             else:

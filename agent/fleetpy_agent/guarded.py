@@ -42,7 +42,7 @@ def changes(
             continue
         status = units.get(name, NOWHERE)
         if lost and (not status.up or status.active == "deactivating"):
-            found[name] = record.model_copy(update={"goal": UnitGoal.LOADED})
+            found[name] = record.replace(goal=UnitGoal.LOADED)
         elif not lost and not status.up:
-            found[name] = record.model_copy(update={"ended": True})
+            found[name] = record.replace(ended=True)
     return found

@@ -9,20 +9,21 @@ seconds of `CLOCK_BOOTTIME` (clock_gettime(2)), which goes on while the host sle
   to stop in its own way, and is killed then. So there is a bound on the whole, however many commands, time-outs and
   dependencies the units have; the scheduler waits for longer than that (`PlanSettings.stop_bound`).
 
-This must be small and start at once: nothing but the standard library, and little of that.
+This must be small and start at once: little of the standard library, and nothing else but `Notifier`.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from fleetpy.daemon.notifier import Notifier
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 DEADLINE = "/run/fleet/agent/lease"
 """Where the agent says until when."""
@@ -84,24 +85,6 @@ def read_deadline(path: str, before: float) -> float:
     except (OSError, ValueError):
         return before
     return deadline if deadline < math.inf else before  # which NaN is not either
-
-
-class Notifier:
-    """Speaks to the service manager, if there is one."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._address = environ.get("NOTIFY_SOCKET", "")
-        if self._address.startswith("@"):
-            self._address = "\0" + self._address[1:]
-
-    def tell(self, words: str) -> None:
-        """Say something; what systemd does not take (it is overloaded, or gone) is lost."""
-        if self._address:
-            try:
-                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
-                    speaker.sendto(words.encode(), self._address)
-            except OSError:
-                return
 
 
 class SystemCtl:

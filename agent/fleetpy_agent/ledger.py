@@ -40,7 +40,7 @@ class Ledger:
 
     def begin_again(self, name: UnitName) -> None:
         """The unit is unloaded, and comes again at once: until then something of it may be here all the same."""
-        self.put(name, self._records[name].model_copy(update={"goal": UnitGoal.INACTIVE}))
+        self.put(name, self._records[name].replace(goal=UnitGoal.INACTIVE))
 
     def note_goal(self, name: UnitName, goal: UnitGoal, wanted: PlacementRecord | None) -> None:
         """The unit was told to be in this state, which covers every restart asked for until now."""
@@ -50,4 +50,4 @@ class Ledger:
         changes: dict[str, object] = {"goal": goal, "ended": False}
         if goal is UnitGoal.LAUNCHED and wanted is not None and record.is_of(wanted):
             changes["restarted"] = wanted.restarted
-        self.put(name, record.model_copy(update=changes))
+        self.put(name, record.replace(**changes))

@@ -95,4 +95,4 @@ def _tell(name: UnitName, applied: AppliedRecord, picture: Picture, details: Det
 @lru_cache(maxsize=8192)
 def _state(uid: UnitUID, epoch: Epoch, unit_hash: UnitHash, told: _Told) -> StateRecord:
     """The same record for the same facts: most units have not changed since the report before."""
-    return StateRecord.model_validate({"uid": uid, "epoch": epoch, "hash": unit_hash, **told._asdict()})
+    return StateRecord(uid=uid, epoch=epoch, hash=unit_hash, **told._asdict())

@@ -38,7 +38,7 @@ RETRY = 1.0
 """Seconds between two looks at a key that another machine holds."""
 
 
-class SavedSession(Record):
+class SavedSession(Record, frozen=True, kw_only=True):
     """`session.json`."""
 
     machine: MachineID

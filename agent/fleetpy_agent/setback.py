@@ -30,7 +30,7 @@ def note_adrift(ledger: Ledger, wishes: Wishes) -> None:
             continue
         _log.warning("%s is left as it is: the registry was set back to before it was placed here", name)
         try:
-            ledger.put(name, record.model_copy(update={"adrift": True}))
+            ledger.put(name, record.replace(adrift=True))
         except OSError as error:
             _log.error("%s: cannot note that nobody took it away: %s", name, error)
     wishes.swept.clear()

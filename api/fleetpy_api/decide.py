@@ -182,11 +182,6 @@ def _readable(name: UnitName, known: Known) -> UnitRecord:
 
 
 def _changed(before: UnitRecord, author: Author, *, desired: UnitGoal, restarted: str | None = None) -> UnitRecord:
-    return before.model_copy(
-        update={
-            "desired": desired,
-            "restarted": restarted or before.restarted,
-            "changed_at": author.at,
-            "changed_by": author.name,
-        }
+    return before.replace(
+        desired=desired, restarted=restarted or before.restarted, changed_at=author.at, changed_by=author.name
     )

@@ -105,5 +105,5 @@ class SettingsWriter:
                         f"machine {machine} would have {len(metadata)} keys of metadata set for it; "
                         f"at most {MAX_METADATA_PAIRS} can be",
                     )
-            writes.append(Put(key, before.model_copy(update=update).encode()))
+            writes.append(Put(key, before.replace(**update).encode()))
         return writes, guards

@@ -7,7 +7,6 @@ describes each. Options that only steered the original's insides are accepted wi
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -212,6 +211,8 @@ def build_config(settings: list[Setting]) -> FleetConfig:
             read[setting.name] = _READERS[setting.name](setting.value, setting.origin)
             origins[setting.name] = setting.origin
         else:
+            import difflib  # noqa: PLC0415 - for a slip, and nobody else
+
             near = difflib.get_close_matches(setting.name, _READERS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigError(f"{setting.origin}: there is no such option{hint}")

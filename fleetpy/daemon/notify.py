@@ -7,8 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from cysystemd.daemon import Notification, notify
-from cysystemd.daemon import sd_notify as notify_raw  # type: ignore[attr-defined]  # it is there, if not in __all__
+from fleetpy.daemon.notifier import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +17,7 @@ class ServiceManager:
     """Tells systemd how we are; without systemd (`NOTIFY_SOCKET` unset) it says nothing to nobody."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._listening = bool(environ.get("NOTIFY_SOCKET"))
+        self._tell = Notifier(environ).tell
         self._watchdog = _watchdog_seconds(environ)
         self._was_ready = False
 
@@ -30,14 +29,12 @@ class ServiceManager:
 
     def status(self, text: str) -> None:
         """One sentence for `systemctl status`."""
-        if self._listening:
-            notify(Notification.STATUS, text)
+        self._tell(f"STATUS={' '.join(text.split())}")
 
     def reloading(self) -> None:
         """The daemon reads its configuration anew; `ready` follows, or `not_reloaded`."""
-        if self._listening:
-            # In one message: systemd looks at both together.
-            notify_raw(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", False)  # noqa: FBT003 - its signature
+        # In one message: systemd looks at both together.
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def not_reloaded(self) -> None:
         """The daemon goes on as it was."""
@@ -46,20 +43,18 @@ class ServiceManager:
 
     def stopping(self) -> None:
         """The daemon is on its way out."""
-        if self._listening:
-            notify(Notification.STOPPING)
+        self._tell("STOPPING=1")
 
     async def feed_watchdog(self) -> NoReturn:
         """Tell systemd at half its watchdog's interval that this event loop still turns; runs for ever."""
         while self._watchdog is None:
             await asyncio.Event().wait()
         while True:
-            notify(Notification.WATCHDOG)
+            self._tell("WATCHDOG=1")
             await asyncio.sleep(self._watchdog / 2)
 
     def _ready(self) -> None:
-        if self._listening:
-            notify(Notification.READY)
+        self._tell("READY=1")
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:

@@ -1,44 +1,42 @@
-"""What stands in the registry: one pydantic model for each kind of value, written as JSON.
+"""What stands in the registry: one struct for each kind of value, written as JSON.
 
-Fields that a newer fleetpy added are ignored by an older one, never an error. A value that cannot be read at all
-raises `pydantic.ValidationError` from `Record.decode`; readers report it and skip it.
+Fields that a newer fleetpy added are ignored by an older one, never an error; a field that has its default is left out.
+A value that cannot be read at all raises `ValueError` from `Record.decode`; readers report it and skip it.
+docs/adr/0015-msgspec-in-the-registry.md says why these are no pydantic models.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from msgspec import Struct, field, json, structs
 
 from fleetpy.ids import Epoch, MachineID, SessionID, UnitHash, UnitUID
 from fleetpy.model.states import UnitGoal
 
 
-class Record(BaseModel):
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A value in the registry: frozen, JSON, open to fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     def encode(self) -> bytes:
-        """The value's JSON, without the fields that are unset."""
-        return self.model_dump_json(exclude_none=True).encode()
+        """The value's JSON. Raises `ValueError` for text that is no Unicode."""
+        return json.encode(self)
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
-        """Read a value; raises `pydantic.ValidationError` when it is not one of ours."""
-        return cls.model_validate_json(value)
+        """Read a value; raises `ValueError`, which says what is wrong with it, when it is not one of ours."""
+        try:
+            return json.decode(value, type=cls)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+
+    def replace(self, **changes: Any) -> Self:
+        """The value with other contents of these fields."""
+        return structs.replace(self, **changes)
 
 
-def what_is_wrong(error: ValueError) -> str:
-    """In one line, why a value cannot be read: which field, and what it should be."""
-    if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in problems)
-
-
-class UnitRecord(Record):
+class UnitRecord(Record, frozen=True, kw_only=True):
     """`units/<name>`: what a user wants of a unit. Written by the API alone."""
 
     desired: UnitGoal
@@ -50,28 +48,28 @@ class UnitRecord(Record):
     """Who asked for the last change, as far as the API can tell: a socket's peer or a certificate's subject."""
 
 
-class UnitFileRecord(Record):
+class UnitFileRecord(Record, frozen=True, kw_only=True):
     """`unit-files/<hash>`: a unit file's canonical text, stored once however many units use it."""
 
     text: str
 
 
-class MachineRecord(Record):
+class MachineRecord(Record, frozen=True, kw_only=True):
     """`machines/<id>`: a live host. Its agent's lease holds it; its agent alone writes it."""
 
     id: MachineID
     session: SessionID
     hostname: str
     public_ip: str
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = field(default_factory=dict)
     """From the agent's configuration; `MachineSettingsRecord.metadata` goes on top."""
     version: str
 
 
-class MachineSettingsRecord(Record):
+class MachineSettingsRecord(Record, frozen=True, kw_only=True):
     """`machine-settings/<id>`: what the operator set for a host, kept while the host is away."""
 
-    metadata: dict[str, str | None] = {}
+    metadata: dict[str, str | None] = field(default_factory=dict)
     """Values that replace or add to the agent's own; None hides the agent's own."""
     cordoned: bool = False
     """Takes no new units; keeps what it has."""
@@ -79,7 +77,7 @@ class MachineSettingsRecord(Record):
     """Takes no new units, and what it has moves away."""
 
 
-class PlacementRecord(Record):
+class PlacementRecord(Record, frozen=True, kw_only=True):
     """`placements/<machine>/<name>`: this machine is to have this unit. Written by the leading scheduler alone."""
 
     uid: UnitUID
@@ -93,7 +91,7 @@ class PlacementRecord(Record):
     """Its text has `OnPartition=stop`: should the machine be lost, it may still be stopping the unit for a while."""
 
 
-class StateRecord(Record):
+class StateRecord(Record, frozen=True, kw_only=True):
     """`states/<machine>/<name>`: what an agent made of a placement. Hangs on the agent's lease.
 
     The key exists from before the agent first touches systemd for the unit until systemd has let go of it, so that
@@ -123,7 +121,7 @@ class StateRecord(Record):
     """True if it runs on though the registry, which was set back, does not know of its placement."""
 
 
-class BrakeRecord(Record):
+class BrakeRecord(Record, frozen=True, kw_only=True):
     """`scheduler/brake`: many machines vanished at once, and their units stay placed on them.
 
     The leading scheduler alone writes it, and removes it when the brake is off.
@@ -139,7 +137,7 @@ class BrakeRecord(Record):
     """When it lets go by itself, by the leader's wall clock: for people; nothing is decided from it."""
 
 
-class BrakeReleaseRecord(Record):
+class BrakeReleaseRecord(Record, frozen=True, kw_only=True):
     """`scheduler/released`: lost machines whose units may move although the brake is on.
 
     An operator adds machines by the API; the leading scheduler takes out those that are no longer lost.
@@ -150,7 +148,7 @@ class BrakeReleaseRecord(Record):
     released_by: str
 
 
-class LeaderRecord(Record):
+class LeaderRecord(Record, frozen=True, kw_only=True):
     """`scheduler/leader`: who leads. Its lease holds it; its create-revision fences every write of the leader."""
 
     identity: str

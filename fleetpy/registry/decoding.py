@@ -27,7 +27,6 @@ from fleetpy.model.records import (
     StateRecord,
     UnitFileRecord,
     UnitRecord,
-    what_is_wrong,
 )
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.keys import Keys, split_machine_and_unit
@@ -202,7 +201,7 @@ def _unit(rest: str, entry: Entry) -> Decoded:
     except InvalidUnitNameError as error:
         return UnreadableUnit(name, str(error))
     except ValueError as error:
-        return UnreadableUnit(name, what_is_wrong(error))
+        return UnreadableUnit(name, str(error))
     return StoredUnit(
         name=name,
         uid=UnitUID(entry.create_revision),
@@ -222,7 +221,7 @@ def _unit_file(rest: str, entry: Entry) -> Decoded:
     except InvalidUnitFileError as error:
         return StoredUnitFile(unit_hash, entry.mod_revision, None, str(error))
     except ValueError as error:
-        return StoredUnitFile(unit_hash, entry.mod_revision, None, what_is_wrong(error))
+        return StoredUnitFile(unit_hash, entry.mod_revision, None, str(error))
     if file.hash != unit_hash:
         return StoredUnitFile(unit_hash, entry.mod_revision, None, f"its text has another hash, {file.hash}")
     return StoredUnitFile(unit_hash, entry.mod_revision, file)
@@ -233,7 +232,7 @@ def _machine(rest: str, entry: Entry) -> Decoded:
     try:
         record = MachineRecord.decode(entry.value)
     except ValueError as error:
-        _log.error("%s cannot be read, so the machine gets no units: %s", entry.key, what_is_wrong(error))
+        _log.error("%s cannot be read, so the machine gets no units: %s", entry.key, error)
         record = None
     return StoredMachine(machine, entry.mod_revision, record, entry.lease)
 
@@ -262,7 +261,7 @@ def _state(rest: str, entry: Entry) -> Decoded:
     try:
         record = StateRecord.decode(entry.value)
     except ValueError as error:
-        problem = what_is_wrong(error)
+        problem = str(error)
         _log.error("%s cannot be read, so something of the unit may be on that machine: %s", entry.key, problem)
         return StoredState(Report(machine, name, NOBODYS, Epoch(0)), problem=f"its state cannot be read: {problem}")
     return StoredState(

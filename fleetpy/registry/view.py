@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.ids import Revision
-from fleetpy.model.records import what_is_wrong
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import NEWEST, Entry, EventBatch, Page, Store
 
@@ -54,7 +53,7 @@ class Changes(Generic[T]):
 class View(Generic[T]):
     """The picture: `entries`, as of `revision`.
 
-    `decode` makes a value of an entry. One that it raises `ValueError` for (pydantic's `ValidationError` is one) is
+    `decode` makes a value of an entry. One that it raises `ValueError` for is
     reported once and is as good as absent; so is one that it returns None for, without a word. Belongs to one loop.
     """
 
@@ -262,7 +261,7 @@ class View(Generic[T]):
         try:
             return self._decode(entry)
         except ValueError as error:
-            reason = what_is_wrong(error)
+            reason = str(error)
             _log.error("%s at revision %d cannot be read and is passed over: %s", entry.key, entry.mod_revision, reason)
             return None
 

@@ -8,7 +8,6 @@ meaning hangs on the instance (`%i`, `%n`, `%N`) is left for the instances to be
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -153,6 +152,8 @@ def _collect(name: UnitNameInfo, file: UnitFile) -> dict[_Option, list[_Word]]:
 
 def _unknown(spelling: str) -> InvalidRequirementError:
     by_folded = {known.casefold(): known for known in _SPELLINGS}
+    import difflib  # noqa: PLC0415 - for a slip, and nobody else
+
     near = difflib.get_close_matches(spelling.casefold(), by_folded, n=1)
     hint = f"did you mean {by_folded[near[0]]}?" if near else f"known are {', '.join(_Option)}"
     return InvalidRequirementError(f"[{SECTION}] has no option {spelling!r}; {hint}")

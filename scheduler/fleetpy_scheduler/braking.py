@@ -31,7 +31,7 @@ def telling(brake: Brake | None, tables: Tables, keys: Keys, now: float, wall: d
         return
     until = wall + timedelta(seconds=brake.until - now)
     record = BrakeRecord(machines=list(brake.held), lost=brake.lost, total=brake.total, until=until)
-    if told is None or told.model_copy(update={"until": until}) != record:
+    if told is None or told.replace(until=until) != record:
         yield Transaction((), (Put(keys.brake, record.encode()),), ())
 
 
@@ -40,6 +40,6 @@ def forgetting(lost: Collection[MachineID], tables: Tables, keys: Keys) -> Itera
     release = tables.release
     if release is None or (still := [one for one in release.record.machines if one in lost]) == release.record.machines:
         return
-    record = release.record.model_copy(update={"machines": still})
+    record = release.record.replace(machines=still)
     write = Put(keys.brake_release, record.encode()) if still else Delete(keys.brake_release)
     yield Transaction((), (write,), (UnchangedSince(keys.brake_release, release.mod_revision),))

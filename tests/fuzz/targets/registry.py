@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from functools import cache
 
 from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitName, UnitUID
@@ -81,9 +82,8 @@ def _apply(tables: Tables, entry: Entry) -> bool:
 
 @cache
 def _good() -> tuple[Entry, ...]:
-    unit = UnitRecord.model_validate(
-        {"desired": "launched", "hash": FILE.hash, "changed_at": "2026-01-02T00:00:00Z", "changed_by": "me"}
-    )
+    then = datetime(2026, 1, 2, tzinfo=UTC)
+    unit = UnitRecord(desired=UnitGoal.LAUNCHED, hash=FILE.hash, changed_at=then, changed_by="me")
     machine = MachineRecord(id=MACHINE, session=SessionID("5" * 32), hostname="h", public_ip="192.0.2.1", version="1")
     gone = PlacementRecord(uid=UnitUID(1), hash=FILE.hash, goal=UnitGoal.LAUNCHED, epoch=Epoch(1))
     return (

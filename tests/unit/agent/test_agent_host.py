@@ -27,7 +27,7 @@ async def test_a_placed_unit_runs_and_its_state_is_published() -> None:
         state = registry.state(WEB)
         assert state is not None
         assert state.since is not None
-        assert state.model_copy(update={"since": None}) == StateRecord(
+        assert state.replace(since=None) == StateRecord(
             uid=UnitUID(1),
             epoch=Epoch(1),
             hash=placement.hash,

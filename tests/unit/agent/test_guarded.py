@@ -22,13 +22,13 @@ LAUNCHED_ONE = AppliedRecord(uid=UnitUID(1), epoch=Epoch(1), hash=UnitHash("a"),
 @pytest.mark.parametrize("status", [DOWN, FAILED, STOPPING])
 def test_what_the_guard_took_along_is_no_longer_launched(status: UnitStatus) -> None:
     found = changes({WEB: LAUNCHED_ONE}, {WEB: status}, (), lost=True)
-    assert found == {WEB: LAUNCHED_ONE.model_copy(update={"goal": LOADED})}
+    assert found == {WEB: LAUNCHED_ONE.replace(goal=LOADED)}
 
 
 @pytest.mark.parametrize("status", [DOWN, FAILED])
 def test_what_ends_while_the_guard_is_well_has_ended_by_itself_and_stays_so(status: UnitStatus) -> None:
     found = changes({WEB: LAUNCHED_ONE}, {WEB: status}, (), lost=False)
-    assert found == {WEB: LAUNCHED_ONE.model_copy(update={"ended": True})}
+    assert found == {WEB: LAUNCHED_ONE.replace(ended=True)}
     assert changes(found, {WEB: status}, (), lost=True) == {}
 
 
@@ -36,8 +36,8 @@ def test_nothing_is_noted_of_what_runs_is_busy_is_only_loaded_or_goes_on_without
     for lost in (False, True):
         assert changes({WEB: LAUNCHED_ONE}, {WEB: UP}, (), lost=lost) == {}
         assert changes({WEB: LAUNCHED_ONE}, {WEB: DOWN}, {WEB}, lost=lost) == {}
-        assert changes({WEB: LAUNCHED_ONE.model_copy(update={"goal": LOADED})}, {WEB: DOWN}, (), lost=lost) == {}
-        assert changes({WEB: LAUNCHED_ONE.model_copy(update={"stops": False})}, {WEB: DOWN}, (), lost=lost) == {}
+        assert changes({WEB: LAUNCHED_ONE.replace(goal=LOADED)}, {WEB: DOWN}, (), lost=lost) == {}
+        assert changes({WEB: LAUNCHED_ONE.replace(stops=False)}, {WEB: DOWN}, (), lost=lost) == {}
 
 
 @pytest.mark.looptime(noop_cycles=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +13,7 @@ from fleetpy.ids import LeaseID
 from fleetpy.planner.settings import PlanSettings
 from fleetpy.registry.lease import LeaseStatus
 from fleetpy_agent.files import DiskFiles
-from fleetpy_agent.lease_guard import GRACE, SIGN_OF_LIFE, TICK, Notifier, kill, watch
+from fleetpy_agent.lease_guard import GRACE, SIGN_OF_LIFE, TICK, kill, watch
 from fleetpy_agent.promise import Promise
 
 if TYPE_CHECKING:
@@ -116,20 +114,6 @@ def test_signs_of_life_come_often_enough_for_the_watchdog(host: Host) -> None:
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert max(gaps) <= SIGN_OF_LIFE + TICK
     assert f"WatchdogSec={4 * SIGN_OF_LIFE:g}s" in UNIT.read_text()
-
-
-def test_words_reach_the_service_manager(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")}).tell("READY=1")
-        assert manager.recv(100) == b"READY=1"
-        abstract = f"fleet-lease-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind("\0" + abstract)
-        Notifier({"NOTIFY_SOCKET": "@" + abstract}).tell("WATCHDOG=1")
-        assert manager.recv(100) == b"WATCHDOG=1"
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).tell("lost")
-    Notifier({}).tell("to nobody")
 
 
 class Bound:

@@ -221,7 +221,7 @@ def carry_out(tasks: tuple[Task, ...], seen: Picture) -> Picture:
     for kind, name in ((task.kind, task.name) for task in tasks):
         if kind is Kind.STOP:
             units[name] = replace(units[name], active="inactive") if name in units else NOWHERE
-            applied[name] = applied[name].model_copy(update={"goal": LOADED})
+            applied[name] = applied[name].replace(goal=LOADED)
         elif kind is Kind.UNLOAD:
             del applied[name]
             units[name] = NOWHERE
@@ -234,10 +234,10 @@ def carry_out(tasks: tuple[Task, ...], seen: Picture) -> Picture:
             units[name] = replace(units.get(name, NOWHERE), load="loaded")
         elif kind is Kind.LOAD:
             if applied[name].goal is INACTIVE:
-                applied[name] = applied[name].model_copy(update={"goal": LOADED})
+                applied[name] = applied[name].replace(goal=LOADED)
         elif kind in {Kind.START, Kind.RESTART}:
             update = {"goal": LAUNCHED, "restarted": seen.wanted[name].restarted}
-            applied[name] = applied[name].model_copy(update=update)
+            applied[name] = applied[name].replace(**update)
             units[name] = ACTIVE
         elif kind is Kind.NOTE:
             applied[name] = applied[name].taken_over(seen.wanted[name])

@@ -51,7 +51,7 @@ def test_a_unit_that_nothing_was_done_with_yet_is_said_to_be_there_all_the_same(
 
 
 def test_what_is_left_of_an_older_placement_is_said_to_be_of_that_one() -> None:
-    newer = WISH.model_copy(update={"uid": UnitUID(5), "epoch": Epoch(6), "hash": UnitHash("b")})
+    newer = WISH.replace(uid=UnitUID(5), epoch=Epoch(6), hash=UnitHash("b"))
     state = said(replace(SEEN, wanted={WEB: newer}))
     assert (state.uid, state.epoch, state.hash) == (1, 2, "a")
 
@@ -66,7 +66,7 @@ def test_a_stray_is_of_no_unit_unless_one_of_its_name_is_wanted() -> None:
 
 
 def test_a_stop_or_a_restart_that_is_under_way_is_not_yet_carried_out() -> None:
-    stopped = DONE.model_copy(update={"goal": LOADED})
+    stopped = DONE.replace(goal=LOADED)
     assert said(replace(SEEN, applied={WEB: stopped}, jobs={WEB: Verb.STOP})).goal is LAUNCHED
     assert said(replace(SEEN, applied={WEB: stopped})).goal is LOADED
     assert said(replace(SEEN, jobs={WEB: Verb.RESTART})).restarted is None

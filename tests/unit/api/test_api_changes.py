@@ -199,7 +199,7 @@ async def test_a_later_restart_has_a_later_stamp_though_this_hosts_clock_is_behi
         unit = cluster.unit("a.service")
         assert unit is not None
         ahead = (NOON + timedelta(hours=1)).isoformat(timespec="microseconds")
-        await cluster.put(KEYS.unit(UnitName("a.service")), unit.model_copy(update={"restarted": ahead}))
+        await cluster.put(KEYS.unit(UnitName("a.service")), unit.replace(restarted=ahead))
         (first,) = await cluster.change({"name": "a.service", "action": "restart"})
         (second,) = await cluster.change({"name": "a.service", "action": "restart"})
         assert ahead < first["restarted"] < second["restarted"]
@@ -249,7 +249,7 @@ async def test_a_change_elsewhere_meanwhile_is_not_overwritten_unseen() -> None:
             # Another host's API replaces the unit between this one's decision and its write.
             unit = cluster.unit("a.service")
             assert unit is not None
-            other_record = unit.model_copy(update={"restarted": "elsewhere"})
+            other_record = unit.replace(restarted="elsewhere")
             store.commit([put_unit("a.service", other_record)])
 
         registry.meddlers = [meddle]
@@ -273,7 +273,7 @@ async def test_a_unit_that_is_fought_over_does_not_hold_up_others() -> None:
             unit = cluster.unit("hot.service")
             assert unit is not None
             stamp = f"{unit.restarted or ''}!"
-            store.commit([put_unit("hot.service", unit.model_copy(update={"restarted": stamp}))])
+            store.commit([put_unit("hot.service", unit.replace(restarted=stamp))])
 
         registry.meddlers = [meddle] * 20
         hot, *others = await cluster.change(
