@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from fleetpy.ids import MachineID, Revision, UnitHash, UnitName, UnitUID
 from fleetpy.model.states import UnitGoal
 from fleetpy.planner.actions import Place
-from fleetpy.planner.snapshot import Machine, Placement, Report, Snapshot, Unit
+from fleetpy.planner.snapshot import Circumstances, Machine, Placement, Report, Snapshot, Unit
 from fleetpy.unit.requirements import Requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from fleetpy.planner.plan import Plan
 
@@ -48,7 +48,7 @@ def build_snapshot(units: int, machines: int, shape: Shape) -> Snapshot:
         UnitName(name): Unit(UnitName(name), UnitUID(number + 1), _HASH, UnitGoal.LAUNCHED, wish)
         for number, (name, wish) in enumerate(wishes)
     }
-    return Snapshot(Revision(units + 1), alive, wanted, {}, {})
+    return Snapshot(Circumstances(Revision(units + 1)), alive, wanted, {}, {})
 
 
 def carry_out(snapshot: Snapshot, plan: Plan) -> Snapshot:
@@ -60,8 +60,7 @@ def carry_out(snapshot: Snapshot, plan: Plan) -> Snapshot:
         key = (action.machine, action.name)
         placements[key] = Placement(*key, action.uid, action.hash, action.goal, action.epoch, action.restarted)
         reports[key] = Report(*key, action.uid, action.epoch, None, action.hash)
-    revision = Revision(snapshot.revision + 1)
-    return replace(snapshot, revision=revision, placements=placements, reports=reports)
+    return replace(snapshot, circumstances=_later(snapshot), placements=placements, reports=reports)
 
 
 def lose_fullest_machine(snapshot: Snapshot, now: float) -> tuple[Snapshot, int]:
@@ -72,15 +71,19 @@ def lose_fullest_machine(snapshot: Snapshot, now: float) -> tuple[Snapshot, int]
     moving = sum(
         machine == fullest and not snapshot.units[name].requirements.is_global for machine, name in snapshot.placements
     )
-    return replace(snapshot, machines=machines, reports=reports, lost_at={fullest: now}), moving
+    return replace(snapshot, circumstances=_later(snapshot, {fullest: now}), machines=machines, reports=reports), moving
 
 
 def add_unit(snapshot: Snapshot) -> Snapshot:
     """The cluster with one more unit, which asks for a region."""
     name = UnitName("newcomer.service")
     wish = Requirements(metadata=(("region", frozenset({REGIONS[0]})),))
-    unit = Unit(name, UnitUID(snapshot.revision + 1), _HASH, UnitGoal.LAUNCHED, wish)
-    return replace(snapshot, revision=Revision(snapshot.revision + 1), units={**snapshot.units, name: unit})
+    unit = Unit(name, UnitUID(snapshot.circumstances.revision + 1), _HASH, UnitGoal.LAUNCHED, wish)
+    return replace(snapshot, circumstances=_later(snapshot), units={**snapshot.units, name: unit})
+
+
+def _later(snapshot: Snapshot, lost_at: Mapping[MachineID, float] | None = None) -> Circumstances:
+    return Circumstances(Revision(snapshot.circumstances.revision + 1), lost_at or {})
 
 
 def machine_id(number: int) -> MachineID:

@@ -17,26 +17,21 @@ if TYPE_CHECKING:
     from fleetpy.planner.draft import Draft
     from fleetpy.planner.lost import Lost
     from fleetpy.planner.snapshot import Unit
+    from fleetpy.planner.unrest import Unrest
 
 _GLOBAL = "a global unit is on every eligible machine"
 
 
-def decide_arrivals(draft: Draft, candidates: Candidates, lost: Lost) -> None:
+def decide_arrivals(draft: Draft, unrest: Unrest, candidates: Candidates, lost: Lost) -> None:
     """Place what can be placed."""
     occupancy = draft.occupancy
-    wanted = [unit for name in occupancy.units if (unit := occupancy.wanted(name)) is not None]
-    for name in sorted(unit.name for unit in wanted if unit.requirements.is_global):
-        _arrive_everywhere(draft, candidates, occupancy.units[name])
-    homeless = (unit.name for unit in wanted if not unit.requirements.is_global and not occupancy.homes(unit.name))
-    for name in draft.order.sorted(homeless):
-        if not occupancy.vacating(name) and not lost.is_held(name):
-            _arrive(draft, candidates, occupancy.units[name])
-
-
-def _arrive_everywhere(draft: Draft, candidates: Candidates, unit: Unit) -> None:
-    for machine in candidates.suitable(unit):
-        if not draft.occupancy.occupies(machine, unit.name) and draft.occupancy.refused(machine, unit) is None:
-            _arrive_at(draft, unit, machine)
+    for name, machine in sorted(unrest.missing):
+        if not occupancy.occupies(machine, name):
+            _arrive_at(draft, occupancy.units[name], machine)
+    for name in draft.order.sorted(occupancy.homeless):
+        unit = occupancy.units[name]
+        if not unit.requirements.is_global and not occupancy.occupied(name) and not lost.is_held(name):
+            _arrive(draft, candidates, unit)
 
 
 def _arrive_at(draft: Draft, unit: Unit, machine: MachineID) -> None:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from fleetpy.ids import MachineID
+    from fleetpy.planner.facts import Facts
     from fleetpy.planner.settings import PlanSettings
-    from fleetpy.planner.snapshot import Snapshot
+    from fleetpy.planner.snapshot import Circumstances
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +47,20 @@ class Brake:
         return vanished_at_once(self.lost, self.total)
 
 
-def engaged(snapshot: Snapshot, now: float, settings: PlanSettings) -> Brake | None:
+def engaged(facts: Facts, circumstances: Circumstances, now: float, settings: PlanSettings) -> Brake | None:
     """The brake, if too many machines were lost within the time that they get for returning."""
     hold = settings.mass_loss_hold
-    placed_on = {machine for machine, _ in snapshot.placements}
+    noticed = circumstances.lost_at
     lost = {
         machine: lost_at
-        for machine in placed_on | snapshot.lost_at.keys()
-        if machine not in snapshot.machines and (lost_at := snapshot.lost_at.get(machine, now)) > now - hold
+        for machine in facts.lost | noticed.keys()
+        if machine not in facts.machines and (lost_at := noticed.get(machine, now)) > now - hold
     }
-    released = snapshot.released
-    total = len(snapshot.machines) + len(lost)
-    vanished = len(lost) + len(snapshot.silent & snapshot.machines.keys())
+    released = circumstances.released
+    total = len(facts.machines) + len(lost)
+    vanished = len(lost) + sum(machine in facts.machines for machine in circumstances.silent)
     enough = settings.mass_loss_fraction * total
-    before = snapshot.brake
+    before = circumstances.brake
     if total < settings.mass_loss_machines or vanished <= enough:
         return _eased(before, lost.keys() - released, now, settings) if before is not None and before.certain else None
     held = tuple(sorted(lost.keys() - released))

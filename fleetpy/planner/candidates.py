@@ -1,33 +1,39 @@
 """Which machine a newcomer gets: of those that pass every rule the least loaded, and of equals the first by id.
 
 A cluster has many units of few kinds. Units of one kind (equal `MachineMetadata` and `MachineOf`, and the same
-patterns that tell whom they conflict with and who replaces them) are refused by the same machines, and within one plan
-a machine that refuses goes on refusing. So:
+patterns that tell whom they conflict with and who replaces them) are refused by the same machines, and a machine that
+refuses goes on refusing: within one plan for good, and afterwards until something changes on it. So:
 
-* what machines are like in themselves is looked up once for each `MachineMetadata`, in a heap by load;
-* loads only grow, so a heap's entry is brought up to date when it comes to the top;
+* what machines are like in themselves is looked up once for each `MachineMetadata`, in a pool with a heap by load;
+* within a plan loads only grow, so a heap's entry is brought up to date when it comes to the top;
 * machines that refuse are set aside and put back; a kind for which that has happened too often gets a heap of its
-  own, from which they are dropped for good.
+  own, from which they are dropped;
+* heaps are kept from one plan to the next, and given those machines anew on which anything has changed meanwhile.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from fleetpy.placement.rules import ALL_RULES, MACHINE_RULES, NEIGHBOUR_RULES, applying, refusal
+from fleetpy.placement.rules import ALL_RULES, NEIGHBOUR_RULES, applying, refusal
+from fleetpy.planner.pool import Heap, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections import Counter
+    from collections.abc import Collection, Iterable
+    from collections.abc import Set as AbstractSet
 
     from fleetpy.ids import MachineID, UnitName
+    from fleetpy.placement.refusal import Refusal
     from fleetpy.planner.occupancy import Occupancy
     from fleetpy.planner.order import Order
-    from fleetpy.planner.snapshot import Unit
+    from fleetpy.planner.snapshot import Machine, Unit
 
 _FEW = 8
 """With so few machines in question there is no need for a heap."""
+_POOLS = 64
+"""So many pools are kept though nobody has asked for them lately."""
 
 Metadata = tuple[tuple[str, frozenset[str]], ...]
 
@@ -45,34 +51,6 @@ class Kind(NamedTuple):
     is_global: bool
 
 
-class _Heap:
-    """Machines by load, then id."""
-
-    def __init__(self, machines: Iterable[MachineID], loads: Mapping[MachineID, int]) -> None:
-        self._loads = loads
-        self._entries = [(loads[machine], machine) for machine in machines]
-        heapq.heapify(self._entries)
-
-    def best(self, passes: Callable[[MachineID], bool], *, drop: bool) -> tuple[MachineID | None, int]:
-        """The first machine that passes, and how many did not before it; those are dropped, or kept for the next."""
-        entries = self._entries
-        aside: list[tuple[int, MachineID]] = []
-        found = None
-        while entries:
-            load, machine = entries[0]
-            if self._loads[machine] != load:
-                heapq.heapreplace(entries, (self._loads[machine], machine))
-            elif passes(machine):
-                found = machine
-                break
-            else:
-                aside.append(heapq.heappop(entries))
-        if not drop:
-            for entry in aside:
-                heapq.heappush(entries, entry)
-        return found, len(aside)
-
-
 class _KindState:
     """How often machines were set aside for a kind, and its own heap once that was too often."""
 
@@ -80,22 +58,48 @@ class _KindState:
 
     def __init__(self) -> None:
         self.aside = 0
-        self.heap: _Heap | None = None
+        self.heap: Heap | None = None
 
 
 class Candidates:
-    """Finds machines for newcomers while a plan is made."""
+    """Finds machines for newcomers."""
 
     def __init__(self, occupancy: Occupancy, order: Order) -> None:
         self._occupancy = occupancy
         self._order = order
-        self._by_metadata: dict[tuple[str, str], list[MachineID]] = defaultdict(list)
-        for machine in occupancy.machines.values():
-            for pair in machine.metadata.items():
-                self._by_metadata[pair].append(machine.id)
-        self._suitable: dict[Metadata, tuple[MachineID, ...]] = {}
-        self._heaps: dict[Metadata, _Heap] = {}
+        self._by_metadata: dict[tuple[str, str], set[MachineID]] = defaultdict(set)
+        self._pools: dict[Metadata, Pool] = {}
         self._kinds: dict[Kind, _KindState] = defaultdict(_KindState)
+        self._asked: set[Kind] = set()
+        """The kinds with heaps of their own that were asked for since `refresh`."""
+
+    def change(self, machine: MachineID, before: Machine | None, after: Machine | None) -> None:
+        """The machine has come, gone or changed."""
+        for pair in before.metadata.items() if before is not None else ():
+            self._by_metadata[pair].discard(machine)
+            if not self._by_metadata[pair]:
+                del self._by_metadata[pair]
+        for pair in after.metadata.items() if after is not None else ():
+            self._by_metadata[pair].add(machine)
+        for pool in self._pools.values():
+            pool.change(machine, before, after)
+
+    def refresh(self) -> None:
+        """Consider the machines again on which anything has changed; do so before each plan."""
+        # Kinds for which nobody waits any more are forgotten, and those that come to machines by what others do within
+        # the same plan, their leaders.
+        self._kinds = defaultdict(_KindState, {kind: self._kinds[kind] for kind in self._asked if not kind.machine_of})
+        self._asked.clear()
+        if len(self._pools) > _POOLS:
+            self._pools = {metadata: pool for metadata, pool in self._pools.items() if pool.asked}
+        stirred = self._occupancy.stirred
+        for pool in self._pools.values():
+            pool.asked = False
+            pool.heap.push(stirred)
+        for state in self._kinds.values():
+            if state.heap is not None:
+                state.heap.push(stirred)
+        stirred.clear()
 
     def kind(self, unit: Unit) -> Kind:
         """The unit's kind."""
@@ -111,21 +115,22 @@ class Candidates:
             wish.is_global,
         )
 
-    def suitable(self, unit: Unit) -> tuple[MachineID, ...]:
-        """The machines, by id, that in themselves suit a unit that is bound to none."""
+    def suitable(self, unit: Unit) -> AbstractSet[MachineID]:
+        """The machines that in themselves suit a unit that is bound to none."""
+        return self._pool(unit).machines
+
+    def unsuitable(self, unit: Unit) -> Counter[Refusal]:
+        """How many machines do not, and for what."""
+        return self._pool(unit).refusals()
+
+    def _pool(self, unit: Unit) -> Pool:
         metadata = unit.requirements.metadata
-        known = self._suitable.get(metadata)
-        if known is None:
-            rules = applying(MACHINE_RULES, unit)
-            machines = self._occupancy.machines
-            known = self._suitable[metadata] = tuple(
-                sorted(
-                    machine
-                    for machine in self._with_some_of(metadata)
-                    if refusal(rules, unit, machines[machine], self._occupancy) is None
-                )
-            )
-        return known
+        pool = self._pools.get(metadata)
+        if pool is None:
+            occupancy = self._occupancy
+            pool = self._pools[metadata] = Pool(unit, occupancy, self._with_some_of(metadata))
+        pool.asked = True
+        return pool
 
     def _with_some_of(self, metadata: Metadata) -> Collection[MachineID]:
         """Machines that have what is asked for under the key that the fewest have; all, if nothing is asked for."""
@@ -168,20 +173,16 @@ class Candidates:
         def passes(machine: MachineID) -> bool:
             return refusal(rules, unit, occupancy.machines[machine], occupancy) is None
 
-        if occupancy.is_refused_somewhere(unit.name):
-            return self._shared_heap(unit).best(passes, drop=False)[0]
-        state = self._kinds[self.kind(unit)]
-        if state.heap is not None:
-            return state.heap.best(passes, drop=True)[0]
-        found, aside = self._shared_heap(unit).best(passes, drop=False)
-        state.aside += aside
-        if state.aside > len(self.suitable(unit)):
-            state.heap = _Heap(self.suitable(unit), occupancy.loads)
-        return found
-
-    def _shared_heap(self, unit: Unit) -> _Heap:
-        metadata = unit.requirements.metadata
-        heap = self._heaps.get(metadata)
-        if heap is None:
-            heap = self._heaps[metadata] = _Heap(self.suitable(unit), self._occupancy.loads)
-        return heap
+        pool = self._pool(unit)
+        if occupancy.refusals.of(unit.name):
+            return pool.heap.best(passes, drop=False)[0]
+        kind = self.kind(unit)
+        state = self._kinds[kind]
+        if state.heap is None:
+            found, aside = pool.heap.best(passes, drop=False)
+            state.aside += aside
+            if state.aside > len(pool.machines):
+                state.heap = Heap(pool.machines, occupancy.loads)
+            return found
+        self._asked.add(kind)
+        return state.heap.best(passes, drop=True)[0]

@@ -3,6 +3,9 @@
 Departures concern each machine by itself and are decided in this order: what is no longer wanted; what the machine no
 longer suits; followers without their leaders; second copies; conflicts; units that another one there replaces. Whoever
 leaves takes its followers along at once. Last, what runs since before the registry was set back is taken over.
+
+Only those in `unrest` are asked. Whoever is settled there has no reason to leave but another's decision to stay or to
+come, which tells him itself: until arrivals begin, homes only become fewer.
 """
 
 from __future__ import annotations
@@ -14,26 +17,29 @@ from fleetpy.placement.rules import STAYING_RULES, applying, refusal
 from fleetpy.planner.words import short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from fleetpy.ids import MachineID, UnitName
     from fleetpy.planner.draft import Draft
-    from fleetpy.planner.snapshot import Placement, Snapshot, Unit
+    from fleetpy.planner.facts import Pair
+    from fleetpy.planner.snapshot import Placement, Unit
+    from fleetpy.planner.unrest import Unrest
 
 _DESTROYED = "the unit was destroyed"
 _ANOTHER = "the unit was destroyed and submitted again"
 _INACTIVE = "the unit is to be inactive"
 
 
-def decide_departures(draft: Draft, snapshot: Snapshot) -> None:
+def decide_departures(draft: Draft, unrest: Unrest) -> None:
     """Let everyone leave who must, on live machines."""
-    _unwanted(draft, snapshot)
-    _unsuited(draft)
-    _without_leaders(draft)
-    _second_copies(draft)
-    _conflicting(draft)
-    _replaced(draft)
-    _take_over(draft)
+    unsettled = sorted(unrest.unsettled)
+    _unwanted(draft, unsettled)
+    _unsuited(draft, unsettled)
+    _without_leaders(draft, unsettled)
+    _second_copies(draft, unsettled)
+    _conflicting(draft, unsettled)
+    _replaced(draft, unsettled)
+    _take_over(draft, unrest.adrift)
 
 
 def why_unwanted(placement: Placement, units: Mapping[UnitName, Unit]) -> str:
@@ -44,12 +50,10 @@ def why_unwanted(placement: Placement, units: Mapping[UnitName, Unit]) -> str:
     return _ANOTHER if unit.uid != placement.uid else _INACTIVE
 
 
-def _homes(draft: Draft) -> Iterator[tuple[MachineID, Unit]]:
-    """Every home there is now, in no particular order."""
-    units = draft.occupancy.units
-    for name, machines in draft.occupancy.all_homes():
-        for machine in machines:
-            yield machine, units[name]
+def _homes(draft: Draft, pairs: Iterable[Pair]) -> Iterator[tuple[MachineID, Unit]]:
+    """Those of the pairs that are homes now."""
+    occupancy = draft.occupancy
+    return ((machine, occupancy.units[name]) for machine, name in pairs if occupancy.has(machine, name))
 
 
 def _leave_in_order(draft: Draft, leaving: list[tuple[MachineID, UnitName, str]]) -> None:
@@ -57,25 +61,26 @@ def _leave_in_order(draft: Draft, leaving: list[tuple[MachineID, UnitName, str]]
         draft.leave(machine, name, reason)
 
 
-def _unwanted(draft: Draft, snapshot: Snapshot) -> None:
-    for (machine, name), placement in snapshot.placements.items():
-        if machine in snapshot.machines and not draft.occupancy.has(machine, name):
-            draft.withdraw(machine, name, why_unwanted(placement, snapshot.units))
+def _unwanted(draft: Draft, pairs: Iterable[Pair]) -> None:
+    occupancy = draft.occupancy
+    for machine, name in pairs:
+        if not occupancy.has(machine, name):
+            draft.withdraw(machine, name, why_unwanted(occupancy.placement(machine, name), occupancy.units))
 
 
-def _unsuited(draft: Draft) -> None:
+def _unsuited(draft: Draft, pairs: Iterable[Pair]) -> None:
     occupancy = draft.occupancy
     leaving: list[tuple[MachineID, UnitName, str]] = []
-    for machine, unit in _homes(draft):
+    for machine, unit in _homes(draft, pairs):
         refused = refusal(applying(STAYING_RULES, unit), unit, occupancy.machines[machine], occupancy)
         if refused is not None:
             leaving.append((machine, unit.name, f"{short(machine)} {refused}"))
     _leave_in_order(draft, leaving)
 
 
-def _without_leaders(draft: Draft) -> None:
+def _without_leaders(draft: Draft, pairs: Iterable[Pair]) -> None:
     leaving: list[tuple[MachineID, UnitName, str]] = []
-    for machine, unit in _homes(draft):
+    for machine, unit in _homes(draft, pairs):
         for leader in unit.requirements.machine_of:
             if not draft.occupancy.has(machine, leader):
                 leaving.append((machine, unit.name, f"it follows {leader}, which is not on {short(machine)}"))
@@ -83,21 +88,22 @@ def _without_leaders(draft: Draft) -> None:
     _leave_in_order(draft, leaving)
 
 
-def _second_copies(draft: Draft) -> None:
+def _second_copies(draft: Draft, pairs: Iterable[Pair]) -> None:
     """A unit that was global, or whose lost machine came back too late: the newest placement counts."""
     leaving: list[tuple[MachineID, UnitName, str]] = []
-    for name, machines in draft.occupancy.all_homes():
-        if len(machines) > 1 and not draft.occupancy.units[name].requirements.is_global:
+    for name in {unit.name for _, unit in _homes(draft, pairs) if not unit.requirements.is_global}:
+        machines = draft.occupancy.homes(name)
+        if len(machines) > 1:
             newest = min(machines, key=lambda machine: (-draft.occupancy.placement(machine, name).epoch, machine))
             reason = f"a unit runs in one place, and this one is on {short(newest)}"
             leaving += ((machine, name, reason) for machine in machines if machine != newest)
     _leave_in_order(draft, leaving)
 
 
-def _conflicting(draft: Draft) -> None:
+def _conflicting(draft: Draft, pairs: Iterable[Pair]) -> None:
     occupancy = draft.occupancy
     contested: dict[MachineID, list[Unit]] = defaultdict(list)
-    for machine, unit in _homes(draft):
+    for machine, unit in _homes(draft, pairs):
         if any(occupancy.has(machine, other) for other in occupancy.all_conflicting(machine, unit)):
             contested[machine].append(unit)
     for machine in sorted(contested):
@@ -121,20 +127,20 @@ def _settle_conflicts(draft: Draft, machine: MachineID, units: list[Unit]) -> No
             draft.leave(machine, unit.name, f"{short(machine)} has {stronger}, which conflicts")
 
 
-def _take_over(draft: Draft) -> None:
+def _take_over(draft: Draft, adrift: Iterable[Pair]) -> None:
     """What runs since before the registry was set back is at home where it runs, if it is still wanted at all.
 
     Whether it may stay there, and which copy if there is another, the next plan decides.
     """
-    for machine, name in sorted(draft.occupancy.adrift):
+    for machine, name in sorted(adrift):
         unit = draft.occupancy.wanted(name)
         if unit is not None:
             draft.place(machine, unit, "it runs there since before the registry was set back")
 
 
-def _replaced(draft: Draft) -> None:
+def _replaced(draft: Draft, pairs: Iterable[Pair]) -> None:
     units = draft.occupancy.units
-    replacing = {name for name, _ in draft.occupancy.all_homes() if units[name].requirements.replaces}
+    replacing = {unit.name for _, unit in _homes(draft, pairs) if unit.requirements.replaces}
     for name in draft.order.sorted(replacing):
         for machine in sorted(draft.occupancy.homes(name)):
             give_way(draft, machine, units[name])

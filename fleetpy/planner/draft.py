@@ -12,17 +12,16 @@ from fleetpy.unit.requirements import OnPartition
 if TYPE_CHECKING:
     from fleetpy.ids import MachineID, Revision, UnitName
     from fleetpy.planner.actions import Action
-    from fleetpy.planner.occupancy import Occupancy
-    from fleetpy.planner.order import Order
+    from fleetpy.planner.index import Index
     from fleetpy.planner.snapshot import Placement, Unit
 
 
 class Draft:
     """Keeps actions and picture in step."""
 
-    def __init__(self, occupancy: Occupancy, order: Order, revision: Revision) -> None:
-        self.occupancy = occupancy
-        self.order = order
+    def __init__(self, index: Index, revision: Revision) -> None:
+        self.occupancy = index.occupancy
+        self.order = index.order
         self._epoch = Epoch(revision)
         self.actions: list[Action] = []
 

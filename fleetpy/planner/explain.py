@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy.placement.refusal import in_words
-from fleetpy.placement.rules import ALL_RULES, MACHINE_RULES, NEIGHBOUR_RULES, STAYING_RULES, applying, refusal
-from fleetpy.planner.candidates import Candidates
-from fleetpy.planner.occupancy import Occupancy
-from fleetpy.planner.order import Order
+from fleetpy.placement.rules import ALL_RULES, NEIGHBOUR_RULES, STAYING_RULES, applying, refusal
+from fleetpy.planner.index import Index
 from fleetpy.planner.words import homeless_leader, homes, lost_with, round_in_circles, short, waits_for
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from fleetpy.ids import MachineID, UnitName
     from fleetpy.placement.refusal import Refusal
     from fleetpy.placement.rule import Rule
-    from fleetpy.planner.candidates import Kind, Metadata
+    from fleetpy.planner.candidates import Kind
     from fleetpy.planner.snapshot import Machine, Snapshot, Unit
 
 _NO_MACHINES = "there are no machines in the cluster"
@@ -61,26 +59,17 @@ class Explanation:
 class Explainer:
     """Explains any unit of one picture. Building it looks at the whole cluster; then each unit costs little."""
 
-    def __init__(
-        self,
-        occupancy: Occupancy,
-        order: Order,
-        candidates: Candidates,
-        why_held: Callable[[UnitName], str | None] = _never_held,
-    ) -> None:
-        self._occupancy = occupancy
-        self._order = order
-        self._candidates = candidates
+    def __init__(self, index: Index, why_held: Callable[[UnitName], str | None] = _never_held) -> None:
+        self._occupancy = index.occupancy
+        self._order = index.order
+        self._candidates = index.candidates
         self._why_held = why_held
-        self._by_metadata: dict[Metadata, Counter[Refusal]] = {}
         self._said: dict[Kind, str] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot, why_held: Callable[[UnitName], str | None] = _never_held) -> Explainer:
         """For a cluster as it is, whatever its scheduler is just deciding; `why_held` says what it holds back."""
-        order = Order(snapshot.units)
-        occupancy = Occupancy(snapshot, order)
-        return cls(occupancy, order, Candidates(occupancy, order), why_held)
+        return cls(Index.of(snapshot), why_held)
 
     def explain(self, name: UnitName) -> Explanation:
         """Everything about one unit; a name that is no unit's is explained as such."""
@@ -121,8 +110,8 @@ class Explainer:
             return waits_for(vacating)
         circle = self._order.following_circle(unit.name)
         why = self._why_held(unit.name) or (round_in_circles(circle) if circle else self._elsewhere(unit))
-        lost = self._occupancy.lost.get(unit.name)
-        return lost_with([placement.machine for placement in lost], why) if lost else why
+        lost = self._occupancy.lost.of(unit.name)
+        return lost_with(lost, why) if lost else why
 
     def _elsewhere(self, unit: Unit) -> str:
         """Where the unit can go or, if nowhere, why."""
@@ -142,13 +131,13 @@ class Explainer:
             machine = self._occupancy.machines.get(bound_to)
             refused = self._refusal(unit, machine) if machine is not None else "is not in the cluster"
             return f"it is bound to {bound_to}, which {refused}"
-        if self._occupancy.homes(unit.name) or self._occupancy.is_refused_somewhere(unit.name):
+        if self._occupancy.homes(unit.name) or self._occupancy.refusals.of(unit.name):
             return in_words(self._count(unit, self._occupancy.machines, ALL_RULES))
         kind = self._candidates.kind(unit)
         said = self._said.get(kind)
         if said is None:
             counted = self._count(unit, self._candidates.suitable(unit), NEIGHBOUR_RULES)
-            said = self._said[kind] = in_words(counted + self._unsuitable(unit))
+            said = self._said[kind] = in_words(counted + self._candidates.unsuitable(unit))
         return said
 
     def _count(self, unit: Unit, among: Iterable[MachineID], rules: Iterable[Rule]) -> Counter[Refusal]:
@@ -161,14 +150,6 @@ class Explainer:
             if not occupancy.has(machine, unit.name)
         )
         return Counter(refused for refused in refusals if refused is not None)
-
-    def _unsuitable(self, unit: Unit) -> Counter[Refusal]:
-        """The refusals that depend on the machines alone; counted once for each `MachineMetadata`."""
-        metadata = unit.requirements.metadata
-        counted = self._by_metadata.get(metadata)
-        if counted is None:
-            counted = self._by_metadata[metadata] = self._count(unit, self._occupancy.machines, MACHINE_RULES)
-        return counted
 
     def _refusal(self, unit: Unit, machine: Machine) -> Refusal | None:
         """Why the machine cannot have the unit or, if it is there, cannot keep it."""

@@ -52,9 +52,12 @@ def _postorder(graph: Graph, roots: list[UnitName], seen: set[UnitName]) -> list
     return finished
 
 
-def levels(graph: Graph) -> dict[UnitName, int]:
-    """For each node, the length of the longest way that leads to it; nodes on a common circle share theirs."""
-    level = dict.fromkeys(graph, 0)
+def levels(graph: Graph, least: Mapping[UnitName, int] | None = None) -> dict[UnitName, int]:
+    """For each node, the length of the longest way that leads to it; nodes on a common circle share theirs.
+
+    `least` gives, for a part of a larger graph, how deep nodes lie by ways from outside.
+    """
+    level = {**dict.fromkeys(graph, 0), **(least or {})}
     for component in components(graph):
         members = set(component)
         own = max(level[node] for node in component)
@@ -66,13 +69,16 @@ def levels(graph: Graph) -> dict[UnitName, int]:
 
 
 def circle_through(graph: Graph, node: UnitName) -> tuple[UnitName, ...]:
-    """The shortest way from the node back to itself, without its end; empty if there is none."""
+    """The shortest way from the node back to itself, without its end; empty if there is none.
+
+    Here nodes that lead nowhere need not be keys.
+    """
     came_from: dict[UnitName, UnitName] = {}
     edge = [node]
     while edge:
         beyond: list[UnitName] = []
         for here in edge:
-            for successor in sorted(graph[here]):
+            for successor in sorted(graph.get(here, ())):
                 if successor == node:
                     return _way_back(came_from, node, here)
                 if successor not in came_from:

@@ -23,8 +23,9 @@ from fleetpy.unit.requirements import OnPartition
 
 if TYPE_CHECKING:
     from fleetpy.ids import MachineID
+    from fleetpy.planner.facts import Facts
     from fleetpy.planner.settings import PlanSettings
-    from fleetpy.planner.snapshot import Placement, Snapshot, Unit
+    from fleetpy.planner.snapshot import Circumstances, Placement, Unit
 
 _TAKEOVER = "the scheduler has just begun to lead, and lets the machine turn up first"
 _STOPPING = "the machine must have stopped it by itself before it may start elsewhere"
@@ -41,13 +42,13 @@ class Hold:
 class Holds:
     """What is held, at one moment."""
 
-    def __init__(self, snapshot: Snapshot, now: float, settings: PlanSettings) -> None:
-        self._lost_at = snapshot.lost_at
+    def __init__(self, facts: Facts, circumstances: Circumstances, now: float, settings: PlanSettings) -> None:
+        self._lost_at = circumstances.lost_at
         self._now = now
         self._settings = settings
-        self._led_since = snapshot.led_since
-        self._takeover = Hold(snapshot.led_since + settings.ttl, _TAKEOVER)
-        self.brake = engaged(snapshot, now, settings)
+        self._led_since = circumstances.led_since
+        self._takeover = Hold(circumstances.led_since + settings.ttl, _TAKEOVER)
+        self.brake = engaged(facts, circumstances, now, settings)
         """The brake on mass failure, if it is on."""
 
     def on(self, placement: Placement, unit: Unit | None) -> Hold | None:

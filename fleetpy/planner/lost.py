@@ -9,8 +9,6 @@ from fleetpy.planner.departures import why_unwanted
 from fleetpy.planner.words import enumerated, short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fleetpy.ids import UnitName
     from fleetpy.planner.draft import Draft
     from fleetpy.planner.holds import Holds
@@ -36,7 +34,7 @@ class Lost:
 
     def why_held(self, name: UnitName) -> str | None:
         """In words why the unit may not start elsewhere yet; None if it may."""
-        placements = self._placements(name)
+        placements = self._occupancy.lost_placements(name)
         if not placements:
             return None
         unit = self._occupancy.units.get(name)
@@ -46,16 +44,13 @@ class Lost:
 
     def clear(self, draft: Draft) -> None:
         """Give up the placements on lost machines that are no longer needed; call it when all else is decided."""
-        for name in sorted(self._occupancy.lost):
-            for placement in self._placements(name):
+        for name in sorted(self._occupancy.lost.names()):
+            for placement in self._occupancy.lost_placements(name):
                 self._clear(draft, placement)
 
     def wake(self, moment: float) -> None:
         """Have planning done again at that moment, at the latest."""
         self.wake_at = moment if self.wake_at is None else min(self.wake_at, moment)
-
-    def _placements(self, name: UnitName) -> Sequence[Placement]:
-        return self._occupancy.lost.get(name, ())
 
     def _clear(self, draft: Draft, placement: Placement) -> None:
         name = placement.name

@@ -8,122 +8,171 @@ Three things are told apart, for each unit and live machine:
 * **to be vacated**: occupied without being a home. The unit goes nowhere else before that is over.
 
 A report of a refusal occupies nothing: an agent refuses only what it has not touched.
+
+What a plan decides is drafted into the picture, and taken back when the plan is made: then it shows the facts again.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from fleetpy.model.states import UnitGoal
+from fleetpy.planner.places import Places
 from fleetpy.planner.relation import Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Mapping
+    from collections.abc import Set as AbstractSet
 
     from fleetpy.ids import MachineID, UnitName
+    from fleetpy.planner.facts import Facts, Pair
     from fleetpy.planner.order import Order
-    from fleetpy.planner.snapshot import Placement, Snapshot, Unit
-
-_NOBODY: frozenset[MachineID] = frozenset()
+    from fleetpy.planner.snapshot import Machine, Placement, Unit
 
 
 class Occupancy:
-    """Answers what the rules ask (`placement.rule.Surroundings`), from indexes over the snapshot."""
+    """Answers what the rules ask (`placement.rule.Surroundings`), from indexes over the facts."""
 
-    def __init__(self, snapshot: Snapshot, order: Order) -> None:
-        self.machines = snapshot.machines
-        self.units = snapshot.units
-        self._placements = snapshot.placements
-        self._reports = snapshot.reports
+    def __init__(self, facts: Facts, order: Order) -> None:
+        self._facts = facts
         self._order = order
-        requirements = [unit.requirements for unit in snapshot.units.values()]
-        self.conflicts = Relation(pattern for wish in requirements for pattern in wish.conflicts)
-        self.replaces = Relation(pattern for wish in requirements for pattern in wish.replaces)
-        self.loads: dict[MachineID, int] = dict.fromkeys(snapshot.machines, 0)
+        self.machines: Mapping[MachineID, Machine] = facts.machines
+        self.units: Mapping[UnitName, Unit] = facts.units
+        self.wanted = facts.wanted
+        self.is_reported = facts.is_reported
+        self.conflicts = Relation()
+        self.replaces = Relation()
+        self.loads: dict[MachineID, int] = {}
         """How many units occupy each machine."""
-        self._homes: dict[UnitName, set[MachineID]] = defaultdict(set)
-        self._occupied: dict[UnitName, set[MachineID]] = defaultdict(set)
-        self.lost: dict[UnitName, list[Placement]] = defaultdict(list)
-        """Placements on machines that are not live, by unit."""
-        for (machine, name), placement in snapshot.placements.items():
-            if machine not in snapshot.machines:
-                self.lost[name].append(placement)
-                continue
-            self._occupy(machine, name)
-            unit = self.wanted(name)
-            if unit is not None and unit.uid == placement.uid and placement.goal is not UnitGoal.INACTIVE:
-                self._homes[name].add(machine)
-        self.adrift: list[tuple[MachineID, UnitName]] = []
-        """What runs on live machines though nobody knows why: the registry was set back."""
-        self._refused: set[UnitName] = set()
-        for (machine, name), report in snapshot.reports.items():
-            if machine not in snapshot.machines:
-                continue
-            if report.adrift and (machine, name) not in snapshot.placements:
-                self.adrift.append((machine, name))
-            if report.refused is None:
-                self._occupy(machine, name)
-            else:
-                self._refused.add(name)
-
-    def wanted(self, name: UnitName) -> Unit | None:
-        """The unit, if there is one and it is to be on a machine."""
-        unit = self.units.get(name)
-        return unit if unit is not None and unit.goal is not UnitGoal.INACTIVE else None
+        self.homeless: set[UnitName] = set()
+        """The units, global ones too, that are to be on a machine and have no home."""
+        self.lost = Places()
+        """The machines that are not live and have placements, by unit."""
+        self.refusals = Places()
+        """The live machines whose agents have refused a unit of the name."""
+        self.stirred: set[MachineID] = set()
+        """The machines on which anything has changed, or was drafted, since somebody cleared this."""
+        self._homes = Places()
+        self._occupied = Places()
+        self._drafted: list[Pair] = []
 
     def placement(self, machine: MachineID, name: UnitName) -> Placement:
-        """The placement in the snapshot; raises `KeyError` where there is none."""
-        return self._placements[machine, name]
+        """The placement that there is; raises `KeyError` where there is none."""
+        return self._facts.placements[machine, name]
+
+    def lost_placements(self, name: UnitName) -> list[Placement]:
+        """The unit's placements on machines that are not live."""
+        return [self._facts.placements[machine, name] for machine in self.lost.of(name)]
 
     # What changes while a plan is made.
 
     def settle(self, machine: MachineID, name: UnitName) -> None:
         """The machine becomes a home of the unit."""
-        self._homes[name].add(machine)
-        self._occupy(machine, name)
+        self._drafted.append((machine, name))
+        self.show(machine, name, home=True, occupied=True)
 
     def leave(self, machine: MachineID, name: UnitName) -> None:
         """The machine is no longer a home of the unit, but occupied until its agent says otherwise."""
-        self._homes[name].discard(machine)
+        self._drafted.append((machine, name))
+        self.show(machine, name, home=False, occupied=True)
 
     def claim(self, machine: MachineID, name: UnitName) -> None:
         """Keep room on the machine for a unit that comes when others have been stopped."""
-        self._occupy(machine, name)
+        self._drafted.append((machine, name))
+        self.show(machine, name, home=self.has(machine, name), occupied=True)
 
-    def _occupy(self, machine: MachineID, name: UnitName) -> None:
-        occupied = self._occupied[name]
-        if machine in occupied:
-            return
-        occupied.add(machine)
-        self.loads[machine] += 1
-        unit = self.units.get(name)
-        self.conflicts.add(machine, name, unit.requirements.conflicts if unit is not None else ())
-        self.replaces.add(machine, name, unit.requirements.replaces if unit is not None else ())
+    def take_back(self) -> None:
+        """Show the facts again, without what was drafted."""
+        for machine, name in self._drafted:
+            self.show_fact(machine, name)
+        self._drafted.clear()
+
+    # What changes as the facts do.
+
+    def show_fact(self, machine: MachineID, name: UnitName) -> bool:
+        """Show how it is with this unit on this machine; whether it is, or is not any more, a home."""
+        facts = self._facts
+        occupied = facts.is_occupied(machine, name)
+        return self.show(machine, name, home=occupied and facts.is_home(machine, name), occupied=occupied)
+
+    def show(self, machine: MachineID, name: UnitName, *, home: bool, occupied: bool) -> bool:
+        """Show this; whether the machine has become, or is no longer, a home."""
+        if occupied != (machine in self._occupied.of(name)):
+            self.stirred.add(machine)
+            unit = self.units.get(name)
+            if occupied:
+                self._occupied.add(name, machine)
+                self.loads[machine] += 1
+                self.conflicts.add(machine, name, _conflicts(unit))
+                self.replaces.add(machine, name, _replaces(unit))
+            else:
+                self._occupied.discard(name, machine)
+                self.loads[machine] -= 1
+                self.conflicts.remove(machine, name, _conflicts(unit))
+                self.replaces.remove(machine, name, _replaces(unit))
+        if home == (machine in self._homes.of(name)):
+            return False
+        self.stirred.add(machine)
+        if home:
+            self._homes.add(name, machine)
+        else:
+            self._homes.discard(name, machine)
+        self.show_wish(name)
+        return True
+
+    def show_wish(self, name: UnitName) -> None:
+        """Show whether the unit waits for a machine."""
+        if not self._homes.of(name) and self.wanted(name) is not None:
+            self.homeless.add(name)
+        else:
+            self.homeless.discard(name)
+
+    def show_patterns(self, changed: Collection[tuple[UnitName, Unit | None, Unit | None]]) -> None:
+        """Units, each given as before and after, have other patterns, or are new, or gone."""
+        for relation, patterns_of in ((self.conflicts, _conflicts), (self.replaces, _replaces)):
+            others = [
+                (name, old, new)
+                for name, before, after in changed
+                if (old := patterns_of(before)) != (new := patterns_of(after))
+            ]
+            relation.begin([pattern for _, _, new in others for pattern in new], self._occupied)
+            for name, old, new in others:
+                for machine in self._occupied.of(name):
+                    self.stirred.add(machine)
+                    relation.remove_own(machine, name, old)
+                    relation.add_own(machine, name, new)
+            relation.end(pattern for _, old, _ in others for pattern in old)
+
+    def note_lost(self, machine: MachineID, name: UnitName, *, is_lost: bool) -> None:
+        """The unit is placed on the machine, which is not live; or not so any more."""
+        (self.lost.add if is_lost else self.lost.discard)(name, machine)
+
+    def note_refusal(self, machine: MachineID, name: UnitName, *, is_refused: bool) -> None:
+        """The machine's agent has refused a unit of the name; or not any more."""
+        (self.refusals.add if is_refused else self.refusals.discard)(name, machine)
 
     # Where a unit is.
 
-    def homes(self, name: UnitName) -> Collection[MachineID]:
+    def homes(self, name: UnitName) -> AbstractSet[MachineID]:
         """The live machines that have the unit and are to keep it."""
-        return self._homes.get(name, _NOBODY)
+        return self._homes.of(name)
 
-    def all_homes(self) -> Iterator[tuple[UnitName, Collection[MachineID]]]:
-        """Each unit that has ever had a home in this picture, with its homes, in no particular order."""
-        return iter(self._homes.items())
+    def occupied(self, name: UnitName) -> AbstractSet[MachineID]:
+        """The live machines that the unit is, or may still be, on."""
+        return self._occupied.of(name)
 
-    def vacating(self, name: UnitName) -> Collection[MachineID]:
+    def vacating(self, name: UnitName) -> AbstractSet[MachineID]:
         """The live machines that are still to be rid of the unit, or kept free for it."""
-        return self._occupied.get(name, _NOBODY) - set(self.homes(name))
+        return self._occupied.of(name) - self._homes.of(name)
 
     def occupies(self, machine: MachineID, name: UnitName) -> bool:
         """Whether the unit is, or may still be, on the machine."""
-        return machine in self._occupied.get(name, _NOBODY)
+        return machine in self._occupied.of(name)
 
     # What the rules ask.
 
     def has(self, machine: MachineID, name: UnitName) -> bool:
         """Whether the machine is a home of the unit."""
-        return machine in self._homes.get(name, _NOBODY)
+        return machine in self._homes.of(name)
 
     def conflicting(self, machine: MachineID, unit: Unit) -> UnitName | None:
         """The first conflicting unit, by name, that occupies the machine."""
@@ -134,23 +183,14 @@ class Occupancy:
         naming = self.replaces.naming(machine, unit.name)
         return min((other for other in naming if not self._order.on_one_circle(other, unit.name)), default=None)
 
-    def is_reported(self, machine: MachineID, name: UnitName) -> bool:
-        """Whether the machine's agent says that something of the unit is there."""
-        report = self._reports.get((machine, name))
-        return report is not None and report.refused is None
-
     def refused(self, machine: MachineID, unit: Unit) -> str | None:
         """The agent's refusal, if it is about this uid and this text."""
-        report = self._reports.get((machine, unit.name))
+        report = self._facts.reports.get((machine, unit.name))
         if report is None or report.refused is None or report.uid != unit.uid:
             return None
         return report.refused if report.hash in (None, unit.hash) else None
 
     # What the planner asks beyond that.
-
-    def is_refused_somewhere(self, name: UnitName) -> bool:
-        """Whether any agent has refused a unit of this name."""
-        return name in self._refused
 
     def all_conflicting(self, machine: MachineID, unit: Unit) -> set[UnitName]:
         """The conflicting units that occupy the machine, whichever side says so."""
@@ -173,3 +213,11 @@ class Occupancy:
         """The machines, by id, that are a home of a unit that this one replaces."""
         machines = self.replaces.machines_with_named(unit.requirements.replaces)
         return sorted(machine for machine in machines if self.replaced_at_home(machine, unit))
+
+
+def _conflicts(unit: Unit | None) -> tuple[str, ...]:
+    return unit.requirements.conflicts if unit is not None else ()
+
+
+def _replaces(unit: Unit | None) -> tuple[str, ...]:
+    return unit.requirements.replaces if unit is not None else ()

@@ -6,40 +6,68 @@ kinds of edges together may close circles:
 * a `Replaces` on a circle counts for nothing (the original fleet ignored two units that replace each other; here a
   circle may be longer, and may run through `MachineOf`: who replaces the unit that he follows would chase it for ever);
 * a circle of `MachineOf` stays, and none of its units can be the first.
+
+When units change, circles and depths are found anew for those alone that changed and for all that depend on them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from fleetpy.model.states import UnitGoal
+from fleetpy.planner.edges import Edges
 from fleetpy.planner.graph import circle_through, components, levels
-from fleetpy.planner.patterns import PatternIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from fleetpy.ids import UnitName
     from fleetpy.planner.snapshot import Unit
-
-_Edges = dict["UnitName", set["UnitName"]]
 
 
 class Order:
     """Who follows and who replaces whom, among the units that are wanted on machines."""
 
     def __init__(self, units: Mapping[UnitName, Unit]) -> None:
-        wanted = {name: unit for name, unit in units.items() if unit.goal is not UnitGoal.INACTIVE}
-        followed = _followed(wanted)
-        replaced = _replaced(wanted)
-        self._joined = _circles(_united(followed, replaced)) if replaced else {}
-        straight = {
-            one: {other for other in others if not self.on_one_circle(one, other)} for one, others in replaced.items()
+        self._edges = Edges(units)
+        self._joined: dict[UnitName, int] = {}
+        """The circle of those that are on one."""
+        self._circles = 0
+        """How many there have ever been."""
+        self._levels: dict[UnitName, int] = {}
+        """Of those that are not 0."""
+
+    def change(self, names: Collection[UnitName]) -> set[UnitName]:
+        """Take over that these units have changed; those whose circle may be another now."""
+        edges = self._edges
+        before = edges.below(names)
+        edges.change(names)
+        return self._settle(before | edges.below(names))
+
+    def _settle(self, affected: AbstractSet[UnitName]) -> set[UnitName]:
+        edges = self._edges
+        graph = {name: edges.after(name) for name in affected}
+        on_circles = {name for name in affected if self._joined.pop(name, None) is not None}
+        if any(edges.replaced(name) for name in affected):
+            for circle in components(graph):
+                if len(circle) > 1:
+                    self._circles += 1
+                    self._joined.update(dict.fromkeys(circle, self._circles))
+                    on_circles.update(circle)
+        for name in on_circles:
+            straight = (other for other in edges.replaced(name) if not self.on_one_circle(name, other))
+            graph[name] = edges.followers(name) | frozenset(straight)
+        outside = {
+            name: 1 + max(self.level(other) for other in others)
+            for name in affected
+            if (others := edges.before(name) - affected)
         }
-        self._followers = {leader: sorted(names) for leader, names in followed.items()}
-        self._leads_to = _united(followed)
-        self._levels = levels(_united(followed, straight)) if followed or straight else {}
+        for name, level in levels(graph, outside).items():
+            if level:
+                self._levels[name] = level
+            else:
+                self._levels.pop(name, None)
+        return on_circles
 
     def on_one_circle(self, one: UnitName, other: UnitName) -> bool:
         """Whether a `Replaces` between the two would close a circle."""
@@ -52,7 +80,7 @@ class Order:
 
     def followers(self, leader: UnitName) -> Sequence[UnitName]:
         """The units with `MachineOf=` this one, by name."""
-        return self._followers.get(leader, ())
+        return sorted(self._edges.followers(leader))
 
     def level(self, name: UnitName) -> int:
         """0 for a unit that need not wait for any other's decision, more for those after it."""
@@ -64,46 +92,4 @@ class Order:
 
     def following_circle(self, name: UnitName) -> tuple[UnitName, ...]:
         """The units of a circle of `MachineOf` that this one is on, itself first, then who follows it, and so on."""
-        return circle_through(self._leads_to, name) if name in self._leads_to else ()
-
-
-def _followed(wanted: Mapping[UnitName, Unit]) -> _Edges:
-    edges: _Edges = defaultdict(set)
-    for name, unit in wanted.items():
-        for leader in unit.requirements.machine_of:
-            edges[leader].add(name)
-    return dict(edges)
-
-
-def _replaced(wanted: Mapping[UnitName, Unit]) -> _Edges:
-    owners: dict[str, list[UnitName]] = defaultdict(list)
-    for name, unit in wanted.items():
-        for pattern in unit.requirements.replaces:
-            owners[pattern].append(name)
-    index = PatternIndex(owners)
-    edges: _Edges = defaultdict(set)
-    if index:
-        for name, unit in wanted.items():
-            if unit.requirements.is_global:
-                continue
-            for pattern in index.standing_for(name):
-                for owner in owners[pattern]:
-                    if owner != name:
-                        edges[owner].add(name)
-    return dict(edges)
-
-
-def _united(*graphs: _Edges) -> _Edges:
-    """A graph with the edges of all, in which every node is a key."""
-    united: _Edges = {}
-    for edges in graphs:
-        for node, successors in edges.items():
-            united.setdefault(node, set()).update(successors)
-            for successor in successors:
-                united.setdefault(successor, set())
-    return united
-
-
-def _circles(graph: _Edges) -> dict[UnitName, int]:
-    circles = (component for component in components(graph) if len(component) > 1)
-    return {name: number for number, circle in enumerate(circles) for name in circle}
+        return circle_through(self._edges.followed, name)

@@ -22,14 +22,12 @@ from typing import TYPE_CHECKING
 
 from fleetpy.planner.actions import in_order
 from fleetpy.planner.arrivals import decide_arrivals
-from fleetpy.planner.candidates import Candidates
 from fleetpy.planner.departures import decide_departures
 from fleetpy.planner.draft import Draft
 from fleetpy.planner.explain import Explainer
 from fleetpy.planner.holds import Holds
+from fleetpy.planner.index import Index
 from fleetpy.planner.lost import Lost
-from fleetpy.planner.occupancy import Occupancy
-from fleetpy.planner.order import Order
 from fleetpy.planner.settings import PlanSettings
 from fleetpy.planner.words import changes
 
@@ -39,9 +37,10 @@ if TYPE_CHECKING:
     from fleetpy.ids import UnitName
     from fleetpy.planner.actions import Action
     from fleetpy.planner.brake import Brake
-    from fleetpy.planner.snapshot import Snapshot
+    from fleetpy.planner.snapshot import Circumstances, Snapshot
+    from fleetpy.planner.unrest import Unrest
 
-__all__ = ["Plan", "PlanSettings", "plan"]
+__all__ = ["Plan", "PlanSettings", "plan", "plan_next"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +57,40 @@ class Plan:
 
 
 def plan(snapshot: Snapshot, now: float, settings: PlanSettings) -> Plan:
-    """Decide. `now`, `snapshot.lost_at` and `snapshot.led_since` are seconds of one monotonic clock."""
-    order = Order(snapshot.units)
-    occupancy = Occupancy(snapshot, order)
-    candidates = Candidates(occupancy, order)
-    holds = Holds(snapshot, now, settings)
+    """Decide. `now`, `lost_at` and `led_since` of the snapshot's circumstances are seconds of one monotonic clock."""
+    return _decide(Index.of(snapshot), snapshot.circumstances, now, settings)
+
+
+def plan_next(index: Index, circumstances: Circumstances, now: float, settings: PlanSettings) -> Plan:
+    """The same as `plan` of a snapshot of the index's facts, for an index that is kept from plan to plan."""
+    index.refresh()
+    try:
+        return _decide(index, circumstances, now, settings)
+    finally:
+        index.occupancy.take_back()
+
+
+def _decide(index: Index, circumstances: Circumstances, now: float, settings: PlanSettings) -> Plan:
+    occupancy, unrest = index.occupancy, index.unrest
+    holds = Holds(index.facts, circumstances, now, settings)
     lost = Lost(occupancy, holds, now)
-    draft = Draft(occupancy, order, snapshot.revision)
-    decide_departures(draft, snapshot)
-    decide_arrivals(draft, candidates, lost)
+    draft = Draft(index, circumstances.revision)
+    decide_departures(draft, unrest)
+    decide_arrivals(draft, unrest, index.candidates, lost)
     lost.clear(draft)
-    _decide_updates(draft, snapshot)
-    explainer = Explainer(occupancy, order, candidates, lost.why_held)
-    pending = {name: why for name in sorted(snapshot.units) if (why := explainer.pending(name))}
+    _decide_updates(draft, unrest)
+    explainer = Explainer(index, lost.why_held)
+    pending = {name: why for name in sorted(occupancy.homeless) if (why := explainer.pending(name))}
     if holds.brake is not None:
         lost.wake(holds.brake.until)
     return Plan(in_order(draft.actions), pending, lost.wake_at, holds.brake)
 
 
-def _decide_updates(draft: Draft, snapshot: Snapshot) -> None:
+def _decide_updates(draft: Draft, unrest: Unrest) -> None:
     """Units that stay where they are, with something new about them."""
-    for (machine, name), placement in snapshot.placements.items():
+    for machine, name in unrest.unsettled:
         if draft.occupancy.has(machine, name):
-            unit = snapshot.units[name]
+            placement, unit = draft.occupancy.placement(machine, name), draft.occupancy.units[name]
             what = changes(placement, unit)
             if what:
                 draft.update(placement, unit, what)

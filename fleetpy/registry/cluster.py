@@ -19,7 +19,7 @@ from fleetpy.ids import MachineID, Revision, UnitHash, UnitName
 from fleetpy.model.cluster import Machine, Placement, Report, Unit
 from fleetpy.model.records import MachineSettingsRecord
 from fleetpy.model.states import UnitGoal
-from fleetpy.planner.snapshot import Snapshot
+from fleetpy.planner.snapshot import Circumstances, Snapshot
 from fleetpy.registry.decoding import (
     Decoded,
     StoredBrake,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from fleetpy.planner.brake import Brake
     from fleetpy.registry.view import Changes
 
 __all__ = ["Decoded", "Tables"]
@@ -130,15 +129,8 @@ class Tables:
         """The machines that an operator has released from the brake on mass failure."""
         return frozenset(self.release.record.machines) if self.release is not None else frozenset()
 
-    def snapshot(
-        self,
-        *,
-        lost_at: Mapping[MachineID, float] | None = None,
-        led_since: float = 0.0,
-        brake: Brake | None = None,
-        silent: frozenset[MachineID] = frozenset(),
-    ) -> Snapshot:
-        """A frozen picture for the planner."""
+    def snapshot(self, circumstances: Circumstances | None = None) -> Snapshot:
+        """A frozen picture for the planner; without `circumstances`, as those see it who do not lead."""
         placements, reports = self.placements.copy(), self._reports.copy()
         for name in self._left_out:
             for placement in self.placements.of_unit(name):
@@ -146,16 +138,11 @@ class Tables:
             for state in self.states.of_unit(name):
                 del reports[state.machine, name]
         return Snapshot(
-            revision=self.revision,
+            circumstances=circumstances or Circumstances(self.revision, released=self.released),
             machines=self._planned_machines.copy(),
             units=self._planned_units.copy(),
             placements=placements,
             reports=reports,
-            lost_at=dict(lost_at or {}),
-            led_since=led_since,
-            brake=brake,
-            silent=silent,
-            released=self.released,
         )
 
     def matters_to_planning(self, changes: Changes[Decoded]) -> bool:

@@ -16,6 +16,7 @@ from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.registry.cluster import Tables
 from fleetpy.registry.view import View
 from fleetpy_scheduler.fence import DeposedError, Fence
+from fleetpy_scheduler.keeping import CHECK_EVERY
 from fleetpy_scheduler.planning import PlanningLoop
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def _end_term_if_set_back(changes: Changes[Decoded]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """One scheduler of the cluster. `interval`: seconds between turns that nothing asked for."""
+    """One scheduler of the cluster.
+
+    `interval`: seconds between turns that nothing asked for. `check_every`: seconds after which what is kept for
+    planning is made anew and compared.
+    """
 
     registry: Registry
     keys: Keys
@@ -53,6 +58,7 @@ class Scheduler:
     interval: float
     say: Callable[[str], None]
     metrics: EngineMetrics
+    check_every: float = CHECK_EVERY
 
     async def run(self) -> NoReturn:
         """Stand for election and lead, for ever. Cancelled, it gives leadership up, for the next to lead at once."""
@@ -97,6 +103,7 @@ class Scheduler:
             wall_clock=lambda: datetime.now(UTC),
             say=self.say,
             metrics=self.metrics,
+            check_every=self.check_every,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(view.run())

@@ -41,6 +41,9 @@ class EngineMetrics:
         self._task_failures = self._counter("task_failure_count", "Those of them that could not be written.", "type")
         self._turns = self._counter("reconcile_count", "Turns of the planning loop.")
         self._turn_failures = self._counter("reconcile_failure_count", "Turns that failed, by the reason.", "type")
+        self._index_failures = self._counter(
+            "index_failure_count", "Times that the planner's index was found to be wrong, and was made anew."
+        )
         self._durations = Histogram(
             "fleet_engine_reconcile_duration_second", "Seconds that a turn took.", registry=self._registry
         )
@@ -86,6 +89,10 @@ class EngineMetrics:
     def pending(self, count: int) -> None:
         """So many units wait for a machine."""
         self._pending.set(count)
+
+    def index_was_wrong(self) -> None:
+        """What is kept for planning did not agree with the registry."""
+        self._index_failures.inc()
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""

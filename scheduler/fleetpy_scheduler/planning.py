@@ -1,6 +1,6 @@
 """The leader's loop: look at the cluster, plan, write, and sleep until something happens.
 
-One turn takes one frozen snapshot and carries out one plan. Events only wake the loop; what it does follows from the
+One turn carries out one plan of the cluster as it then is. Events only wake the loop; what it does follows from the
 difference between what is wanted and what is, so a missed event costs time and never truth: every `interval` seconds a
 turn comes by itself. A turn begins only when the view has seen all that the turn before wrote.
 """
@@ -15,12 +15,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.errors import UnavailableError
-from fleetpy.planner.plan import plan
+from fleetpy.planner.snapshot import Circumstances
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import GuardFailedError
 from fleetpy_scheduler.braking import forgetting, telling
 from fleetpy_scheduler.collecting import collection
 from fleetpy_scheduler.fence import DeposedError
+from fleetpy_scheduler.keeping import KeptPlanner
 from fleetpy_scheduler.losses import Losses
 from fleetpy_scheduler.silence import LOOK_AGAIN, Silences
 from fleetpy_scheduler.writer import transactions
@@ -75,13 +76,15 @@ class PlanningLoop:
         wall_clock: Callable[[], datetime],
         say: Callable[[str], None],
         metrics: EngineMetrics,
+        check_every: float,
     ) -> None:
         self._registry = registry
         self._keys = keys
         self._view = view
         self._tables = tables
         self._fence = fence
-        self._settings = settings
+        self._planner = KeptPlanner(tables, keys, settings, metrics, check_every)
+        view.subscribe(self._planner.apply)
         self._interval = interval
         self._clock = clock
         self._wall_clock = wall_clock
@@ -133,8 +136,10 @@ class PlanningLoop:
             self._led_since = now
         lost_at = self._losses.update(self._tables.placed_machines(), self._tables.machines, now)
         silent = await self._silences.update(lost_at, self._tables.machines, now)
-        snapshot = self._tables.snapshot(lost_at=lost_at, led_since=self._led_since, brake=self._brake, silent=silent)
-        planned = plan(snapshot, now, self._settings)
+        circumstances = Circumstances(
+            self._tables.revision, lost_at, self._led_since, self._brake, silent, self._tables.released
+        )
+        planned = self._planner.plan(circumstances, now)
         complete = await self._write_all(
             chain(
                 transactions(planned.actions, self._keys),

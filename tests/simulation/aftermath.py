@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.model.states import UnitGoal
 from fleetpy.planner.plan import plan
+from fleetpy.planner.snapshot import Circumstances
 from fleetpy.registry.cluster import Tables
 from fleetpy.registry.view import Changes
 from tests.simulation.host import KEYS
@@ -29,9 +30,8 @@ _LONG_AGO = 600.0
 def what_is_wrong(store: MemoryStore, hosts: Collection[Host], now: float) -> list[str]:
     """In words, everything that is not as it should be."""
     tables = _tables(store)
-    snapshot = tables.snapshot(
-        lost_at=dict.fromkeys(tables.placed_machines(), now - _LONG_AGO), led_since=now - _LONG_AGO
-    )
+    lost_at = dict.fromkeys(tables.placed_machines(), now - _LONG_AGO)
+    snapshot = tables.snapshot(Circumstances(tables.revision, lost_at, now - _LONG_AGO, released=tables.released))
     return [
         *(f"{host.letter} is not registered" for host in hosts if host.up and host.id not in snapshot.machines),
         *([] if tables.leader else ["nobody leads"]),

@@ -10,7 +10,7 @@ from fleetpy.model.states import UnitGoal
 from fleetpy.planner.actions import Place, Unplace, Update
 from fleetpy.planner.explain import Explanation, explain
 from fleetpy.planner.plan import Plan, PlanSettings, plan
-from fleetpy.planner.snapshot import Machine, Placement, Report, Snapshot, Unit
+from fleetpy.planner.snapshot import Circumstances, Machine, Placement, Report, Snapshot, Unit
 from fleetpy.unit.requirements import OnPartition, Requirements
 
 if TYPE_CHECKING:
@@ -117,16 +117,12 @@ class Cluster:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            Revision(self.revision),
-            dict(self.machines),
-            dict(self.units),
-            dict(self.placements),
-            dict(self.reports),
-            dict(self.lost_at),
-            self.led_since,
-            self.brake,
-            self.silent,
-            self.released,
+            self.circumstances(), dict(self.machines), dict(self.units), dict(self.placements), dict(self.reports)
+        )
+
+    def circumstances(self) -> Circumstances:
+        return Circumstances(
+            Revision(self.revision), dict(self.lost_at), self.led_since, self.brake, self.silent, self.released
         )
 
     def plan(self, now: float = NOW, **settings: Any) -> Plan:

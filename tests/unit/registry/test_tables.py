@@ -23,7 +23,7 @@ from fleetpy.model.records import (
     UnitRecord,
 )
 from fleetpy.model.states import UnitGoal
-from fleetpy.planner.snapshot import Snapshot
+from fleetpy.planner.snapshot import Circumstances, Snapshot
 from fleetpy.registry.cluster import Decoded, Tables
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
@@ -120,16 +120,15 @@ async def test_a_snapshot_has_everything_at_one_revision() -> None:
         created = await cluster.write(file(EU), unit(WEB, EU), machine(M1, region="eu"))
         await cluster.write(placement(M1, WEB), settings(M1, MachineSettingsRecord(metadata={"disk": "ssd"})))
         revision = await cluster.write(state(M1, WEB))
-        assert cluster.tables.snapshot(lost_at={M2: 3.0}, led_since=1.5) == Snapshot(
-            revision=revision,
+        circumstances = Circumstances(revision, lost_at={M2: 3.0}, led_since=1.5)
+        assert cluster.tables.snapshot(circumstances) == Snapshot(
+            circumstances=circumstances,
             machines={M1: Machine(M1, {"region": "eu", "disk": "ssd"})},
             units={WEB: Unit(WEB, UnitUID(created), EU.hash, UnitGoal.LAUNCHED, IN_EU)},
             placements={
                 (M1, WEB): Placement(M1, WEB, UnitUID(5), PLAIN.hash, UnitGoal.LAUNCHED, Epoch(7)),
             },
             reports={(M1, WEB): Report(M1, WEB, UnitUID(5), Epoch(7), None, PLAIN.hash)},
-            lost_at={M2: 3.0},
-            led_since=1.5,
         )
 
 
@@ -243,7 +242,7 @@ async def test_other_values_that_cannot_be_read_and_keys_of_no_known_kind_are_pa
             Put(f"{KEYS.prefix}later/x", b"{}"),
         )
         await cluster.write(*(Delete(key) for key in (KEYS.placement(M1, WEB), f"{KEYS.prefix}later/x")))
-        assert cluster.tables.snapshot() == Snapshot(cluster.tables.revision, {}, {}, {}, {})
+        assert cluster.tables.snapshot() == Snapshot(Circumstances(cluster.tables.revision), {}, {}, {}, {})
 
 
 async def test_placements_and_states_are_found_from_either_side() -> None:

@@ -139,6 +139,7 @@ async def leading() -> AsyncIterator[Term]:
         wall_clock=lambda: NOW,
         say=said.append,
         metrics=metrics,
+        check_every=0.0,
     )
     term = Term(client, registry, loop, view, tables, said, metrics)
     async with asyncio.TaskGroup() as group:
@@ -146,6 +147,7 @@ async def leading() -> AsyncIterator[Term]:
         await view.synced()
         yield term
         following.cancel()
+    assert b"index_failure_count_total 0.0" in metrics.text()
     await registry.close()
     await client.close()
 
