@@ -94,6 +94,7 @@ class Agent:
         self._compared = float("-inf")
         self._turning = asyncio.Lock()
         self._connected = asyncio.Event()
+        self._looked = asyncio.Event()
         systemd.signals.connected.append(self._on_connected)
 
     async def run(self) -> NoReturn:
@@ -138,6 +139,7 @@ class Agent:
         """Look, decide, and carry that out. Raises `SystemdAwayError`."""
         async with self._turning:
             await self._look()
+            self._looked.set()
             # Not before that, during which the placements may change: what is adrift must not be taken for given up.
             note_adrift(self._ledger, self._wishes)
             picture = self._picture()
@@ -273,7 +275,7 @@ class Agent:
                 continue
 
     async def _join(self) -> NoReturn:
-        await self._connected.wait()
+        await self._looked.wait()  # Else it would be said that nothing runs here.
         await self._membership.run()
 
     def _picture(self) -> Picture:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from fleetpy.errors import UnavailableError
 from fleetpy.ids import Epoch, LeaseID, MachineID, SessionID, UnitName, UnitUID
 from fleetpy.model.records import MachineRecord, PlacementRecord, StateRecord, UnitFileRecord
 from fleetpy.model.states import UnitGoal
@@ -130,10 +131,16 @@ class Network(FaultyRegistry):
 
     full = False
     """The registry takes no writes, as an etcd that is out of space."""
+    delayed = ""
+    """The next transaction that writes this key is given up by who sent it, and stays under way."""
+    under_way: tuple[Sequence[Write], Sequence[Guard]] | None = None
 
     async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
         if self.full:
             raise RegistryFullError("out of space")
+        if self.under_way is None and any(write.key == self.delayed for write in writes):
+            self.under_way = writes, guards
+            raise UnavailableError("no answer in time")
         return await super().commit(writes, guards=guards)
 
 

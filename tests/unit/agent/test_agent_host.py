@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fleetpy.ids import Epoch, UnitName, UnitUID
 from fleetpy.model.records import StateRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.protocol import Delete, Put
-from fleetpy_agent.systemd.protocol import NOWHERE
+from fleetpy_agent.systemd.memory import MemorySystemd
+from fleetpy_agent.systemd.protocol import NOWHERE, SystemdRefusedError
 from fleetpy_agent.systemd.simulated import Behaviour
 from tests.unit.agent.harness import DB, KEYS, LAUNCHED, LOADED, MACHINE, WEB, one_host, settled, text, until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 pytestmark = pytest.mark.looptime
 
@@ -487,3 +494,25 @@ async def test_a_unit_file_that_vanished_from_systemd_is_put_back_without_a_star
         assert (state.load, state.active) == ("loaded", "active")
         assert [line for line in host.history() if line != "reload"] == ["link web.service"]
         assert WEB in host.systemd.running()
+
+
+class _Picky(MemorySystemd):
+    """Refuses a batch of unit files for one of them."""
+
+    async def link(self, files: Sequence[Path]) -> None:
+        if any(file.name == WEB for file in files):
+            raise SystemdRefusedError(f"Unit {WEB} is masked", "UnitMasked")
+        await super().link(files)
+
+
+async def test_a_unit_file_that_systemd_will_not_link_takes_no_other_along() -> None:
+    async with one_host() as (registry, host):
+        host.systemd = _Picky(host.files.read)
+        host.start_agent()
+        with registry.together():
+            registry.place(WEB)
+            registry.place(DB)
+        await until(lambda: host.systemd.running() == {DB})
+        await until(lambda: (state := registry.state(WEB)) is not None and "is masked" in (state.problem or ""))
+        assert (state := registry.state(DB)) is not None
+        assert state.problem is None

@@ -11,7 +11,7 @@ import pytest
 
 from fleetpy.model.records import MachineRecord
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Delete, Put, Store
+from fleetpy.registry.protocol import Delete, GuardFailedError, Put, Store
 from fleetpy_agent.session import SavedSession
 from fleetpy_agent.systemd.protocol import Verb
 from fleetpy_agent.systemd.simulated import Behaviour
@@ -106,7 +106,7 @@ async def test_what_changed_while_there_was_no_agent_is_carried_out_by_the_next(
         await until(is_active(registry, "new.service"))
         await until(lambda: registry.state(WEB) is None)
         await until(lambda: host.systemd.running() == {"new.service"})
-        assert host.history("start", "stop") == ["stop db.service", "stop web.service", "start new.service"]
+        assert host.history("start", "stop") == ["stop web.service", "stop db.service", "start new.service"]
 
 
 async def test_a_host_that_was_booted_starts_its_units_anew() -> None:
@@ -513,3 +513,30 @@ async def test_an_unknown_value_beside_the_placements_does_no_harm() -> None:
         registry.store.commit([Put(f"{KEYS.placements_of(MACHINE)}not a unit", b"{}")])
         await running(registry, host, WEB)
         assert set(registry.states()) == {WEB}
+
+
+async def test_a_report_that_an_agent_left_behind_when_it_died_is_cleared_away_by_the_next() -> None:
+    async with one_host() as (registry, host):
+        await running(registry, host, WEB)
+        said = registry.store.get(KEYS.state(MACHINE, WEB))
+        assert said is not None
+        await host.kill_agent()
+        registry.store.commit([Put(KEYS.state(MACHINE, DB), said.value, said.lease)])
+        host.start_agent()
+        await until(lambda: registry.states().keys() == {WEB})
+        assert registry.store.get(KEYS.state(MACHINE, WEB)) == said
+
+
+async def test_a_report_that_is_under_way_when_its_unit_goes_does_not_come_back() -> None:
+    async with one_host() as (registry, host):
+        await running(registry, host, WEB, DB)
+        host.network.delayed = KEYS.state(MACHINE, WEB)
+        host.systemd.fail(WEB)
+        await until(lambda: host.network.under_way is not None)
+        registry.unplace(WEB)
+        await until(lambda: registry.states().keys() == {DB})
+        assert host.network.under_way is not None
+        writes, guards = host.network.under_way
+        with pytest.raises(GuardFailedError):
+            registry.store.commit(writes, guards)
+        assert registry.states().keys() == {DB}

@@ -182,6 +182,7 @@ def test_the_deadline_is_passed_on_only_while_the_registration_hangs_on_that_lea
     assert said == []
     promise.give(LEASE)
     promise.renewed(LeaseStatus(LEASE, 13.0))
+    promise.renewed(LeaseStatus(NEXT, 20.0))
     assert said == [10.0, 13.0]
     promise.withhold()
     promise.renewed(LeaseStatus(LEASE, 16.0))
