@@ -133,7 +133,12 @@ class SystemdBus:
 
     async def _serve(self, backoff: Backoff) -> None:
         bus = _Bus(bus_type=BusType.SYSTEM, auth_timeout=CALL_TIMEOUT)
-        await bus.connect()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                await bus.connect()
+        except TimeoutError as error:
+            bus.disconnect()
+            raise SystemdAwayError(f"it did not greet us within {CALL_TIMEOUT:g} seconds") from error
         self._bus = bus
         bus.add_message_handler(self._received)
         for match in _MATCHES:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fleetpy.ids import Revision
     from fleetpy.registry.protocol import Guard, Write
+    from fleetpy_agent.systemd.protocol import Systemd
 
 KEYS = Keys()
 MACHINE = MachineID("a" * 32)
@@ -150,6 +151,8 @@ class Host:
     def __init__(self, registry: Registry, group: asyncio.TaskGroup) -> None:
         self.files = MemoryFiles()
         self.systemd = MemorySystemd(self.files.read)
+        self.reached: Systemd | None = None
+        """What the agent is given in its place, to reach it through."""
         self.network = Network(MemoryRegistry(registry.store), random.Random(0))  # noqa: S311 - not a secret
         self.told: list[str] = []
         self._group = group
@@ -170,7 +173,7 @@ class Host:
             return MachineRecord(id=MACHINE, session=session, hostname=hostname, public_ip="192.0.2.1", version="1")
 
         session = Session(home, self.files, keeper, describe)
-        self._agent = Agent(home, session, self.systemd, self.files, TTL, self.told.append)
+        self._agent = Agent(home, session, self.reached or self.systemd, self.files, TTL, self.told.append)
         self._work = [self._group.create_task(self._agent.run()), self._group.create_task(keeper.run())]
 
     async def kill_agent(self) -> None:
@@ -178,7 +181,8 @@ class Host:
         for task in self._work:
             task.cancel()
         await asyncio.wait(self._work)
-        self.systemd.detach()
+        if self.reached is None:
+            self.systemd.detach()
 
     async def stop_agent(self) -> None:
         """It is asked to end, as by SIGTERM."""
