@@ -21,16 +21,18 @@ def note_adrift(ledger: Ledger, wishes: Wishes) -> None:
     """Note which of our units the registry no longer knows of.
 
     They are those that went from the placements when it was set back and, for an agent that was not there to see that,
-    those whose epochs are yet to come.
+    those whose epochs are yet to come. A placement that says that its unit is to go is somebody's word.
     """
-    placed = wishes.readable().keys() | wishes.unreadable()
+    placed, leaving = wishes.readable().keys() | wishes.unreadable(), wishes.leaving()
     for name, record in tuple(ledger.records.items()):
         unknown = name in wishes.swept or record.epoch > wishes.revision
-        if name in placed or record.adrift or not unknown:
+        adrift = name not in leaving and (record.adrift or (unknown and name not in placed))
+        if adrift == record.adrift:
             continue
-        _log.warning("%s is left as it is: the registry was set back to before it was placed here", name)
+        if adrift:
+            _log.warning("%s is left as it is: the registry was set back to before it was placed here", name)
         try:
-            ledger.put(name, record.replace(adrift=True))
+            ledger.put(name, record.replace(adrift=adrift))
         except OSError as error:
-            _log.error("%s: cannot note that nobody took it away: %s", name, error)
+            _log.error("%s: cannot note whether somebody took it away: %s", name, error)
     wishes.swept.clear()

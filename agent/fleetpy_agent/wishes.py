@@ -33,6 +33,11 @@ class _Wish:
     placement: PlacementRecord | None
     """None if the value cannot be read: then the unit stays as it is, whereas a placement that is gone ends it."""
 
+    @property
+    def is_to_go(self) -> bool:
+        """Whether the unit is to be let go of."""
+        return self.placement is not None and self.placement.goal is UnitGoal.INACTIVE
+
 
 LONGEST_PAUSE = 0.7
 """Seconds between two tries to reach a registry that is away: with the time that a try may take it is less than the 2 s
@@ -60,9 +65,9 @@ class Wishes:
         return self._view.revision
 
     def get(self, name: UnitName) -> PlacementRecord | None:
-        """The unit's placement, if it has one that can be read."""
+        """The unit's placement, if it has one that can be read and wants it here."""
         wish = self._view.entries.get(self._prefix + name)
-        return None if wish is None else wish.placement
+        return None if wish is None or wish.is_to_go else wish.placement
 
     def standing(self, name: UnitName) -> UnchangedSince | None:
         """The guard that the unit's placement is still what was read; None if it has none."""
@@ -70,8 +75,16 @@ class Wishes:
         return None if wish is None else UnchangedSince(self._prefix + name, wish.written)
 
     def readable(self) -> Mapping[UnitName, PlacementRecord]:
-        """Every placement that can be read."""
-        return {wish.name: wish.placement for wish in self._view.entries.values() if wish.placement is not None}
+        """Every placement that can be read and wants its unit here; one that does not is as good as none."""
+        return {
+            wish.name: wish.placement
+            for wish in self._view.entries.values()
+            if wish.placement is not None and not wish.is_to_go
+        }
+
+    def leaving(self) -> frozenset[UnitName]:
+        """The units that are to be let go of: their placements say so in as many words."""
+        return frozenset(wish.name for wish in self._view.entries.values() if wish.is_to_go)
 
     def unreadable(self) -> frozenset[UnitName]:
         """The units whose placement is there and cannot be read."""
@@ -95,8 +108,7 @@ class Wishes:
             self._on_set_back()
         self._on_change()
 
-    def _read(self, entry: Entry) -> _Wish | None:
-        """The wish; None for a unit that is to be let go of, which is as good as one that is not placed here."""
+    def _read(self, entry: Entry) -> _Wish:
         try:
             name = parse_unit_name(entry.key.removeprefix(self._prefix)).full
         except InvalidUnitNameError as error:
@@ -106,4 +118,4 @@ class Wishes:
         except ValueError as error:
             _log.error("%s cannot be read, so the unit stays as it is: %s", entry.key, error)
             return _Wish(name, entry.mod_revision, None)
-        return None if placement.goal is UnitGoal.INACTIVE else _Wish(name, entry.mod_revision, placement)
+        return _Wish(name, entry.mod_revision, placement)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fleetpy.model.records import MachineRecord
+from fleetpy.model.states import UnitGoal
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import Delete, GuardFailedError, Put, Store
 from fleetpy_agent.session import SavedSession
@@ -410,6 +411,21 @@ async def test_after_the_store_was_lost_and_restored_everything_is_as_it_was() -
         registry.unplace(WEB)
         await until(lambda: registry.states() == {})
         assert host.history("stop") == [f"stop {WEB}"]
+
+
+async def test_what_is_adrift_is_stopped_when_its_placement_says_that_it_is_to_go() -> None:
+    """It was placed again and taken away before the agent looked: the scheduler waits for it to be gone."""
+    async with one_host() as (registry, host):
+        registry.store.commit([Put("elsewhere", b"x")])
+        saved = backup(registry.store, registry.store.now)
+        await running(registry, host, WEB)
+        registry.store = saved
+        await host.network.switch(MemoryRegistry(saved))
+        await until(lambda: (state := registry.state(WEB)) is not None and state.adrift is True)
+        assert host.systemd.running() == {WEB}
+        registry.place(WEB, goal=UnitGoal.INACTIVE, uid=9, epoch=9)
+        await until(lambda: registry.states() == {})
+        assert host.systemd.running() == frozenset()
 
 
 async def test_what_is_adrift_and_ends_by_itself_is_cleared_away() -> None:
