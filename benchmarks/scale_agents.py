@@ -103,11 +103,12 @@ def _agent(machine: MachineID, settings: EtcdSettings, leases: Registry, keeping
     """What `fleetpy_agent.main` makes."""
     config = FleetConfig()
     home, files = Home(connect(settings), Keys(), machine), MemoryFiles()
-    session = Session(home, files, SharedKeeper(leases, config.agent_lease, keeping), partial(_describe, machine))
+    session = Session(home, files, SharedKeeper(leases, config.agent_lease, keeping), partial(describe, machine))
     return Agent(home, session, MemorySystemd(files.read), files, REBOOT * config.agent_ttl, lambda _words: None)
 
 
-def _describe(machine: MachineID, session: SessionID) -> MachineRecord:
+def describe(machine: MachineID, session: SessionID) -> MachineRecord:
+    """The record that a machine registers with."""
     return MachineRecord(
         id=machine, session=session, hostname=machine[:8], public_ip="192.0.2.1", metadata={}, version=__version__
     )

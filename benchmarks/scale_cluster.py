@@ -132,7 +132,7 @@ def etcd() -> Iterator[ControlPlane]:
 
 
 @contextmanager
-def control_plane(machines: int, agents: str = "benchmarks.scale_agents") -> Iterator[ControlPlane]:
+def control_plane(machines: int, agents: str) -> Iterator[ControlPlane]:
     """etcd, a scheduler that leads, an API, and the agents of as many machines, all of them registered."""
     with etcd() as plane, ExitStack() as stack:
         plane.processes[SCHEDULER] = [stack.enter_context(_daemon("fleetpy_scheduler", plane))]

@@ -68,10 +68,10 @@ class Run:
         }
 
 
-def measure(machines: int, units: int) -> Run:
-    """Run once."""
+def measure(machines: int, units: int, agents: str) -> Run:
+    """Run once; `agents` is the module that plays them."""
     patience = PATIENCE + units / SLOWEST
-    with control_plane(machines) as plane:
+    with control_plane(machines, agents) as plane:
         watch = _client("watch", plane, units)
         with running(watch, ROOT, answers=True) as watcher:
             assert watcher.stdout is not None
