@@ -36,7 +36,9 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NUDGES = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""Seconds that `at_least` waits for news, then after each time that it has asked for some; the last one repeats."""
+"""Seconds of silence after which `at_least` asks for news, and asks again; the last one repeats."""
+PER_ENTRY = 100e-6
+"""Seconds of silence for each entry of the picture: asking may come to reading all of them, some 10 µs each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +123,24 @@ class View(Generic[T]):
     async def at_least(self, revision: Revision) -> None:
         """Wait until the picture has come as far as `revision`; for ever if the store never does.
 
-        A watch of an idle prefix says nothing, so after a moment it is asked, or else everything is read again. If the
-        store is set back meanwhile the wait is over too: the revision is of a past that is no more.
+        A watch of an idle prefix says nothing, so after a moment it is asked, or else everything is read again. One
+        that speaks, and is only behind, is let speak: to read again then would put it further behind. If the store is
+        set back meanwhile the wait is over too: the revision is of a past that is no more.
         """
+        loop = asyncio.get_running_loop()
         nudges = iter(NUDGES)
-        patience = NUDGES[0]
+        nudge = NUDGES[0]
         set_back = self._set_back
         while self._revision < revision and self._set_back == set_back:
-            patience = next(nudges, patience)
+            nudge = next(nudges, nudge)
+            patience = max(nudge, min(NUDGES[-1], PER_ENTRY * len(self._entries)))
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(patience) as silence:
                     while self._revision < revision and self._set_back == set_back:
                         await self._advanced.wait()
+                        silence.reschedule(loop.time() + patience)
             except TimeoutError:
-                await self._nudge(trust=patience == NUDGES[0])
+                await self._nudge(trust=nudge == NUDGES[0])
 
     async def run(self) -> NoReturn:
         """Keep the picture up to date; ends only by cancellation or by an error of a subscriber."""

@@ -312,6 +312,29 @@ async def test_at_least_reads_again_where_a_watch_cannot_tell(kind: type[MemoryW
         await asyncio.gather(*(view.at_least(revision) for _ in range(20)))
 
 
+async def test_at_least_lets_a_watch_speak_that_is_only_behind() -> None:
+    store = virtual_store()
+    opened: list[Revision] = []
+
+    class WithSuchWatches(MemoryRegistry):
+        def watch(self, prefix: str, *, start: Revision) -> MemoryWatch:
+            opened.append(start)
+            return Untrusted(self, store, prefix, start)
+
+    async def write() -> None:
+        for number in range(20):
+            await asyncio.sleep(0.08)
+            put(store, a=str(number))
+
+    view = View(WithSuchWatches(store), PREFIX, text)
+    async with running(view), asyncio.timeout(5), asyncio.TaskGroup() as group:
+        await view.synced()
+        group.create_task(write())
+        await view.at_least(Revision(view.revision + 20))
+        assert view.entries == keys(a="19")
+    assert len(opened) == 1  # It was not read again.
+
+
 async def test_a_subscriber_that_raises_ends_the_run() -> None:
     view = View(MemoryRegistry(virtual_store()), PREFIX, text)
 
