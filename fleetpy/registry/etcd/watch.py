@@ -28,6 +28,8 @@ from fleetpy.registry.etcd.ranges import entry_of, prefix_range
 from fleetpy.registry.protocol import CompactedError, Deleted, Entry, EventBatch, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fleetpy.registry.etcd.channel import Channel, Metadata
     from fleetpy.registry.etcd.requests import Requests
 
@@ -35,6 +37,9 @@ _NEEDS_LEADER = (("hasleader", "true"),)
 _SOUND_PROGRESS_3_4 = (3, 4, 25)
 _SOUND_PROGRESS = (3, 5, 8)
 _3_5 = (3, 5)
+
+AHEAD = 100
+"""Responses that are read ahead; then etcd has to wait, and sends what comes meanwhile in larger ones."""
 
 
 class EtcdWatch(Watch):
@@ -51,8 +56,10 @@ class EtcdWatch(Watch):
         """Whom the stream was asked of; it stands once `_channel` is set too."""
         self._channel: Channel | None = None
         self._call: Any = None
-        # A read goes on when its reader is cancelled (gRPC would end the stream), and the next reader takes it over.
-        self._reading: asyncio.Task[EventBatch] | None = None
+        # Reading goes on when who waits for it is cancelled (gRPC would end the stream), and while he is busy.
+        self._reading: asyncio.Task[None] | None = None
+        self._read_ahead: list[EventBatch] = []
+        self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._closed = False
 
@@ -60,16 +67,21 @@ class EtcdWatch(Watch):
         return self
 
     async def __anext__(self) -> EventBatch:
-        if self._closed:
-            raise StopAsyncIteration
-        if self._reading is None:
+        if self._reading is None and not self._closed:
             self._reading = asyncio.ensure_future(self._read())
-        reading = self._reading
-        await asyncio.wait([reading])
-        self._reading = None
+            self._reading.add_done_callback(lambda _: self._changed.set())
+        while not (self._read_ahead or self._closed):
+            reading = self._reading
+            if reading is not None and reading.done():
+                self._reading = None
+                reading.result()
+            self._changed.clear()
+            await self._changed.wait()
         if self._closed:
             raise StopAsyncIteration
-        return reading.result()
+        batches, self._read_ahead = self._read_ahead, []
+        self._changed.set()
+        return batches[0] if len(batches) == 1 else _together(batches)
 
     async def request_progress(self) -> bool:
         """See `Watch.request_progress`."""
@@ -85,21 +97,28 @@ class EtcdWatch(Watch):
     async def aclose(self) -> None:
         """See `Watch.aclose`."""
         self._closed = True
+        self._changed.set()
         if self._reading is not None:
             self._reading.cancel()
-            await asyncio.wait([self._reading])
+            await asyncio.gather(self._reading, return_exceptions=True)
         if self._call is not None:
             self._call.cancel()
 
-    async def _read(self) -> EventBatch:
+    async def _read(self) -> None:
+        """Read until that goes wrong, and some way ahead of who takes it."""
         try:
             if self._channel is None:
                 self._channel = await self._open()
-            while (batch := self._batch(self._channel, await self._receive(self._channel))) is None:
-                pass
+            while True:
+                batch = self._batch(self._channel, await self._receive(self._channel))
+                if batch is not None:
+                    self._read_ahead.append(batch)
+                    self._changed.set()
+                while len(self._read_ahead) >= AHEAD:
+                    self._changed.clear()
+                    await self._changed.wait()
         except (AioRpcError, BrokenConnectionError) as error:
             raise await self._failure(error) from error
-        return batch
 
     async def _open(self) -> Channel:
         """Begin the stream and the watcher on it; once more with a new token if etcd does not take ours."""
@@ -168,6 +187,10 @@ class EtcdWatch(Watch):
             await self._requests.members.suspect(channel)
         failure = translated(error, channel.endpoint.url, self._requests.timeout)
         return failure if isinstance(failure, UnavailableError) else UnavailableError(str(failure))
+
+
+def _together(batches: Sequence[EventBatch]) -> EventBatch:
+    return EventBatch(batches[-1].revision, tuple(event for batch in batches for event in batch.events))
 
 
 def _is_denied(reason: str) -> bool:
