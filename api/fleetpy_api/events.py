@@ -39,6 +39,8 @@ HEARTBEAT = 15.0
 """Seconds without news after which a stream says that it is alive."""
 CHUNK = 200
 """How many events are written at once."""
+PACE = 0.05
+"""Seconds between news and the next ones: what happens to a unit meanwhile is told as one event."""
 MAX_STREAMS = 256
 """How many streams may be open."""
 MAX_REVISION = 2**63 - 1
@@ -57,6 +59,7 @@ class Stream:
         self._woken = asyncio.Event()
         self._synced = False
         self._ended = False
+        self._next_at = 0.0
         self.mark(only or picture.unit_names(), picture.machine_ids())
 
     def mark(self, units: Iterable[UnitName], machines: Iterable[MachineID]) -> None:
@@ -72,9 +75,15 @@ class Stream:
 
     async def next(self) -> bytes | None:
         """Lines to write: events, or a heartbeat if nothing happens for a while; None at the end."""
+        loop = asyncio.get_running_loop()
         while not self._ended:
             if self._units or self._machines:
-                return b"".join(encode(event) + b"\n" for event in self._take())
+                if (pause := self._next_at - loop.time()) > 0:
+                    await asyncio.sleep(pause)
+                lines = b"".join(encode(event) + b"\n" for event in self._take())
+                if self._synced and not (self._units or self._machines):
+                    self._next_at = loop.time() + PACE
+                return lines
             if not self._synced:
                 self._synced = True
                 return encode(Event("synced", self._picture.revision)) + b"\n"

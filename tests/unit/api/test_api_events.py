@@ -10,7 +10,7 @@ import pytest
 
 from fleetpy.errors import UnavailableError
 from fleetpy.ids import UnitName
-from fleetpy_api.events import CHUNK, HEARTBEAT, MAX_STREAMS, Stream
+from fleetpy_api.events import CHUNK, HEARTBEAT, MAX_STREAMS, PACE, Stream
 from fleetpy_api.waiting import INTERVAL
 from tests.unit.api.harness import KEYS, M1, M2, SLEEP, Cluster, serving
 
@@ -97,6 +97,22 @@ async def test_several_changes_of_a_unit_are_told_once_the_newest() -> None:
         assert told(events) == [("unit", "a.service"), ("unit", "b.service")]
         assert events[0]["unit"]["desiredState"] == "launched"
         assert {event["revision"] for event in events} == {cluster.store.revision}
+
+
+async def test_what_comes_right_after_news_is_told_a_moment_later_all_together() -> None:
+    loop = asyncio.get_running_loop()
+    async with serving() as cluster:
+        await cluster.join(M1)
+        stream = await synced(cluster)
+        began = loop.time()
+        await cluster.set("a.service", "launched", SLEEP)
+        assert told(await read(stream)) == [("unit", "a.service")]
+        first = loop.time()
+        assert first - began < PACE
+        await cluster.set("b.service", "launched", SLEEP)
+        await cluster.set("c.service", "launched", SLEEP)
+        assert told(await read(stream)) == [("unit", "b.service"), ("unit", "c.service")]
+        assert loop.time() - first == pytest.approx(PACE)
 
 
 async def test_a_unit_that_came_and_went_unread_is_gone() -> None:
