@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.report import Column, Report, Table, Target
-from benchmarks.scale_cluster import AGENTS, API, ETCD, etcd
-from benchmarks.scale_run import CONTROL_PLANE, PATIENCE, WATCHER, measure
+from benchmarks.scale_cluster import AGENTS, API, ETCD, SCHEDULER, etcd
+from benchmarks.scale_run import CONTROL_PLANE, PATIENCE, REAL, STAND_INS, WATCHER, measure
 from fleetpy.registry.etcd import EtcdSettings, connect
 from fleetpy.registry.protocol import Put
 
@@ -24,23 +24,26 @@ if TYPE_CHECKING:
     from benchmarks.report import Cell, Options
     from benchmarks.scale_run import Run
 
-SIZES = ((100, 5_000), (300, 5_000), (1_000, 5_000))
-"""Machines and units."""
-LARGE_SIZES = (*SIZES, (1_000, 50_000))
-QUICK_SIZES = ((20, 500),)
+SIZES = ((REAL, 100, 5_000), (REAL, 1_000, 5_000), *((STAND_INS, machines, 5_000) for machines in (100, 300, 1_000)))
+"""Who plays the agents, machines and units."""
+LARGE_SIZES = (*SIZES, (REAL, 1_000, 50_000), (STAND_INS, 1_000, 50_000))
+QUICK_SIZES = ((REAL, 20, 500), (STAND_INS, 20, 500))
 RATE = 3_750.0
 """The target: units per second, which is what Nomad's C1M reached on 5,000 hosts."""
+LIMIT_UNITS = 10_000
+"""Units of which etcd alone is given the writes, at the most."""
+WHICH = (Column("played", "agents"), Column("machines", "machines", ","), Column("units", "units", ","))
 _PERCENTILES = (50, 95, 99)
 
 
 def run(options: Options) -> Report:
     """Measure each size, and etcd by itself."""
     sizes = QUICK_SIZES if options.quick else LARGE_SIZES if options.large else SIZES
-    limits = _limits(sizes[-1][1])
-    runs = [measure(machines, units) for machines, units in sizes]
-    tables = [_rates(runs), _latencies(runs), _processors(runs), _requests(runs), limits]
+    limits = _limits(min(LIMIT_UNITS, sizes[-1][2]))
+    runs = [measure(machines, units, agents) for agents, machines, units in sizes]
+    tables = [_rates(runs), _latencies(runs), _processors(runs), _requests(runs), _rests(runs), limits]
     last = runs[-1]
-    what = f"{last.units:,} units on {last.machines:,} machines"
+    what = f"{last.units:,} units on {last.machines:,} machines, {last.agents}"
     targets = [
         Target(f"{what}, submitted to reported running", RATE, last.units / last.seconds, "units/s", at_least=True),
         Target(f"{what}, by the busiest process", RATE, last.possible, "units/s", at_least=True),
@@ -101,8 +104,7 @@ async def _write(url: str, puts: int, size: int, parallel: int = 64) -> float:
 
 def _rates(runs: Sequence[Run]) -> Table:
     columns = [
-        Column("machines", "machines", ","),
-        Column("units", "units", ","),
+        *WHICH,
         Column("submitted", "submitted/s", ",.0f"),
         Column("running", "running/s", ",.0f"),
         Column("possible", "possible/s", ",.0f"),
@@ -110,8 +112,7 @@ def _rates(runs: Sequence[Run]) -> Table:
     ]
     rows: list[dict[str, Cell]] = [
         {
-            "machines": one.machines,
-            "units": one.units,
+            **_which(one),
             "submitted": one.units / one.submitting,
             "running": one.units / one.seconds,
             "possible": one.possible,
@@ -126,15 +127,19 @@ def _rates(runs: Sequence[Run]) -> Table:
     return Table(title, columns, rows)
 
 
+def _which(one: Run) -> dict[str, Cell]:
+    return {"played": one.agents, "machines": one.machines, "units": one.units}
+
+
 def _latencies(runs: Sequence[Run]) -> Table:
-    columns = [Column("machines", "machines", ","), Column("units", "units", ","), Column("what", "submitted to")]
+    columns = [*WHICH, Column("what", "submitted to")]
     columns += [Column(f"p{percent}", f"p{percent}", ".2f") for percent in _PERCENTILES]
     columns += [Column("most", "most", ".2f")]
     rows: list[dict[str, Cell]] = []
     for one in runs:
         for what, seconds in (("placed", one.to_placed), ("running", one.to_running)):
             cuts = statistics.quantiles(seconds, n=100)
-            row: dict[str, Cell] = {"machines": one.machines, "units": one.units, "what": what}
+            row: dict[str, Cell] = {**_which(one), "what": what}
             row |= {f"p{percent}": cuts[percent - 1] for percent in _PERCENTILES}
             rows.append({**row, "most": seconds[-1]})
     return Table("Seconds of a unit, as a watcher of the API sees it, all submitted at once", columns, rows)
@@ -142,20 +147,33 @@ def _latencies(runs: Sequence[Run]) -> Table:
 
 def _processors(runs: Sequence[Run]) -> Table:
     names = (*CONTROL_PLANE, AGENTS, WATCHER)
-    columns = [Column("machines", "machines", ","), Column("units", "units", ",")]
+    columns = [*WHICH]
     columns += [Column(name, name, ",.0f") for name in names]
     columns += [Column("rss", "api MB", ",.0f")]
     rows: list[dict[str, Cell]] = []
     for one in runs:
-        row: dict[str, Cell] = {"machines": one.machines, "units": one.units, "rss": one.memory[API] / 1e6}
+        row: dict[str, Cell] = {**_which(one), "rss": one.memory[API] / 1e6}
         rows.append({**row, **{name: 1e6 * one.cpu[name] / one.units for name in names}})
-    return Table("Microseconds of the processor per unit", columns, rows)
+    return Table("Microseconds of the processor per unit, beyond what is used at rest", columns, rows)
+
+
+def _rests(runs: Sequence[Run]) -> Table:
+    names = (API, SCHEDULER, ETCD, AGENTS)
+    columns = [*WHICH[:2], *(Column(name, name, ".1f") for name in names), Column("renewals", "renewals/s", ".0f")]
+    rows: list[dict[str, Cell]] = [
+        {
+            **_which(one),
+            **{name: 100 * one.rest.cpu[name] / one.rest.at for name in names},
+            "renewals": one.rest.messages("LeaseKeepAlive") / one.rest.at,
+        }
+        for one in runs
+    ]
+    return Table("At rest, before any unit came: % of a core", columns, rows)
 
 
 def _requests(runs: Sequence[Run]) -> Table:
     columns = [
-        Column("machines", "machines", ","),
-        Column("units", "units", ","),
+        *WHICH,
         Column("txn", "transactions", ".2f"),
         Column("range", "reads", ".2f"),
         Column("watched", "watch messages", ".2f"),
@@ -169,8 +187,7 @@ def _requests(runs: Sequence[Run]) -> Table:
         used, units = one.used, one.units
         rows.append(
             {
-                "machines": one.machines,
-                "units": units,
+                **_which(one),
                 "txn": used.messages("Txn") / units,
                 "range": used.messages("Range") / units,
                 "watched": used.messages("Watch", "sent") / units,

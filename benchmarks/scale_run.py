@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 CLIENT, WATCHER = "client", "watcher"
 CONTROL_PLANE = (CLIENT, API, SCHEDULER, ETCD)
+REAL, STAND_INS = "real", "stand-ins"
+MODULES = {REAL: "benchmarks.scale_agents", STAND_INS: "benchmarks.scale_stand_ins"}
+REST = 5.0
+"""Seconds before each run in which nothing happens."""
 PATIENCE = 60.0
 SLOWEST = 50
 """Units per second; a run that is slower has failed."""
@@ -28,6 +33,8 @@ class Run:
     """What one run measured."""
 
     machines: int
+    agents: str
+    """Who plays them: `REAL` or `STAND_INS`."""
     units: int
     seconds: float
     """From the first request to the last unit reported running."""
@@ -36,8 +43,11 @@ class Run:
     """For each unit, the seconds from its request to its placement, as a watcher of the API saw it."""
     to_running: Sequence[float]
     used: Usage
+    rest: Usage
+    """What was used in some seconds before, in which nothing happened."""
     cpu: Mapping[str, float]
-    """Seconds of the processor, the client and the watcher included."""
+    """Seconds of the processor that the units cost, on top of what would have been used at rest; the client and the
+    watcher included."""
     memory: Mapping[str, float]
     events: int
 
@@ -56,12 +66,14 @@ class Run:
         """Everything, for the file."""
         return {
             "machines": self.machines,
+            "agents": self.agents,
             "units": self.units,
             "seconds": self.seconds,
             "submitting": self.submitting,
             "to_placed": [round(seconds, 4) for seconds in self.to_placed],
             "to_running": [round(seconds, 4) for seconds in self.to_running],
             "cpu": dict(self.cpu),
+            "rest": {"seconds": self.rest.at, **self.rest.cpu},
             "memory": dict(self.memory),
             "events": self.events,
             "etcd": {name: value for name, value in self.used.etcd.items() if value and "grpc" in name},
@@ -69,33 +81,41 @@ class Run:
 
 
 def measure(machines: int, units: int, agents: str) -> Run:
-    """Run once; `agents` is the module that plays them."""
+    """Run once."""
     patience = PATIENCE + units / SLOWEST
-    with control_plane(machines, agents) as plane:
+    with control_plane(machines, MODULES[agents]) as plane:
         watch = _client("watch", plane, units)
         with running(watch, ROOT, answers=True) as watcher:
             assert watcher.stdout is not None
             assert watcher.stdout.readline().strip() == READY
+            resting = plane.usage()
+            time.sleep(REST)
             before = plane.usage()
             with running(_client("submit", plane, units), ROOT, answers=True) as client:
                 submitted = json.loads(client.communicate(timeout=patience)[0])
             watched = json.loads(watcher.communicate(timeout=patience)[0])
-            used = plane.usage().since(before)
+            used, rest = plane.usage().since(before), before.since(resting)
         memory = plane.resident()
     began = [at for at, _ in submitted["requests"]]
     sent = {unit_name(number): began[number // BATCH_SIZE] for number in range(units)}
     return Run(
         machines=machines,
+        agents=agents,
         units=units,
         seconds=max(watched["running"].values()) - submitted["began"],
         submitting=submitted["ended"] - submitted["began"],
         to_placed=sorted(at - sent[name] for name, at in watched["placed"].items()),
         to_running=sorted(at - sent[name] for name, at in watched["running"].items()),
         used=used,
-        cpu={CLIENT: submitted["cpu"], WATCHER: watched["cpu"], **used.cpu},
+        rest=rest,
+        cpu={CLIENT: submitted["cpu"], WATCHER: watched["cpu"], **_beyond_rest(used, rest)},
         memory=memory,
         events=watched["events"],
     )
+
+
+def _beyond_rest(used: Usage, rest: Usage) -> dict[str, float]:
+    return {name: max(0.0, cpu - rest.cpu[name] / rest.at * used.at) for name, cpu in used.cpu.items()}
 
 
 def _client(work: str, plane: ControlPlane, units: int) -> list[str]:
