@@ -38,7 +38,7 @@ from fleetpy_api.decide import Decision, Status, decide, refused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fleetpy.ids import Revision, UnitName
+    from fleetpy.ids import Revision, UnitHash, UnitName
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Guard, Registry, Write
     from fleetpy_api.decide import Author, Known
@@ -98,24 +98,19 @@ class _Transaction:
     def jobs(self) -> list[_Job]:
         return [one.job for one in self.decided]
 
-    def fits(self, writes: Sequence[Write]) -> bool:
-        """Whether these writes can go with the others; a unit file that is there already costs nothing."""
-        new = self._new(writes)
-        return not self.decided or (
-            len(self.guards) < MAX_OPERATIONS
-            and len(self.writes) + len(new) <= MAX_OPERATIONS
-            and self.bytes + sum(map(_size, new)) <= MAX_BYTES
-        )
-
-    def add(self, decided: _Decided, guard: Guard, writes: Sequence[Write]) -> None:
-        new = self._new(writes)
+    def add(self, decided: _Decided, guard: Guard, writes: Sequence[Write]) -> bool:
+        """Take these with the others if they fit; a unit file that is there already costs nothing."""
+        new = [write for write in writes if write.key not in self.writes]
+        size = self.bytes + sum(map(_size, new))
+        if self.decided and (
+            len(self.guards) >= MAX_OPERATIONS or len(self.writes) + len(new) > MAX_OPERATIONS or size > MAX_BYTES
+        ):
+            return False
         self.decided.append(decided)
         self.guards[guard.key] = guard
         self.writes.update((write.key, write) for write in new)
-        self.bytes += sum(map(_size, new))
-
-    def _new(self, writes: Sequence[Write]) -> list[Write]:
-        return [write for write in writes if write.key not in self.writes]
+        self.bytes = size
+        return True
 
 
 @dataclass(slots=True)
@@ -185,30 +180,34 @@ class UnitWriter:
 
     def _pack(self, decided: Iterable[_Decided]) -> Iterator[_Transaction]:
         together = _Transaction()
+        files: dict[UnitHash, Put] = {}
         for one in decided:
-            guard, writes = self._operations(one)
+            guard, writes = self._operations(one, files)
             if one.job.attempts > TOGETHER_ATTEMPTS:
                 alone = _Transaction()
                 alone.add(one, guard, writes)
                 yield alone
                 continue
-            if not together.fits(writes):
+            if not together.add(one, guard, writes):
                 yield together
                 together = _Transaction()
-            together.add(one, guard, writes)
+                together.add(one, guard, writes)
         if together.decided:
             yield together
 
-    def _operations(self, one: _Decided) -> tuple[Guard, list[Write]]:
-        """The guard under which a decision was made, and what it writes."""
+    def _operations(self, one: _Decided, files: dict[UnitHash, Put]) -> tuple[Guard, list[Write]]:
+        """The guard under which a decision was made, and what it writes; `files` are those of this round so far."""
         decision, name = one.decision, one.job.wish.name.full
         key = self._keys.unit(name)
         guard = _guard(key, decision.known)
         writes: list[Write] = []
         if decision.file is not None:
             # Written anew even if it is there: a collector that saw it unused then finds it changed.
-            file = UnitFileRecord(text=decision.file.text)
-            writes.append(Put(self._keys.unit_file(decision.file.hash), file.encode()))
+            unit_hash = decision.file.hash
+            if unit_hash not in files:
+                file = UnitFileRecord(text=decision.file.text)
+                files[unit_hash] = Put(self._keys.unit_file(unit_hash), file.encode())
+            writes.append(files[unit_hash])
         if decision.record is not None:
             writes.append(Put(key, decision.record.encode()))
         elif decision.status is Status.DESTROYED:

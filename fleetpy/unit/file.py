@@ -8,7 +8,8 @@ Options are kept in that order from the start, so that reading the canonical tex
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, Self
 
 from fleetpy.errors import InvalidUnitFileError
@@ -31,6 +32,13 @@ class UnitFile:
     """The options of a unit file, grouped by section; made by `parse` or `from_options`, which check them."""
 
     options: tuple[UnitOption, ...] = ()
+    hash: UnitHash = field(init=False, repr=False, compare=False)
+    """The SHA-1 of the canonical text: the same as the original's for the same options."""
+
+    def __post_init__(self) -> None:
+        """Name it once: many units may have the same file."""
+        digest = hashlib.sha1(self.text.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "hash", UnitHash(intern(digest)))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -69,11 +77,6 @@ class UnitFile:
                 lines.append(f"\n[{section}]" if lines else f"[{section}]")
             lines.append(f"{option.name}={option.value}")
         return "\n".join(lines) + "\n" if lines else ""
-
-    @property
-    def hash(self) -> UnitHash:
-        """The SHA-1 of the canonical text: the same as the original's for the same options."""
-        return UnitHash(hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
     def values(self, section: str, name: str) -> tuple[str, ...]:
         """The option's values in order, verbatim, empty ones included."""
