@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from fleetpy.model.states import UnitGoal
@@ -88,7 +89,16 @@ class Agent:
         self._publisher = Publisher(home, session, self.states, self._premise)
         self._observer = Observer(systemd, self._on_units_changed)
         self._jobs = Jobs(systemd, self, self._observer.catch_up, self._counted_on)
-        self._executor = Executor(home, systemd, files, self._ledger, self._jobs, self._troubles, self._announce)
+        self._executor = Executor(
+            home=home,
+            systemd=systemd,
+            files=files,
+            ledger=self._ledger,
+            jobs=self._jobs,
+            troubles=self._troubles,
+            announce=self._announce,
+            look=self._observer.look,
+        )
         self._collisions = Collisions(systemd, files)
         self._membership = Membership(session, self._publisher, self._wishes, self.turn, self._woken.set, patience)
         self._compared = float("-inf")
@@ -143,11 +153,13 @@ class Agent:
             # Not before that, during which the placements may change: what is adrift must not be taken for given up.
             note_adrift(self._ledger, self._wishes)
             picture = self._picture()
+            # What was placed here since the look is for the next turn: whether the host has its own is not known yet.
+            seen = {name: wish for name, wish in picture.wanted.items() if name in self._observer.watched}
+            picture = replace(picture, wanted=seen)
             tasks = reconcile(picture)
             try:
                 if tasks:
                     await self._executor.carry_out(tasks, picture)
-                    await self._observer.refresh()
             finally:
                 self._publisher.changed()
             held = f"{len(self._ledger.records)} units"
@@ -237,12 +249,14 @@ class Agent:
         wanted, ours = self._wishes.readable(), self._ledger.records.keys()
         asked = self._jobs.asked
         self._observer.watch(wanted.keys() | ours | self._jobs.queued | {GUARD_SERVICE})
-        await self._observer.refresh()
+        now = asyncio.get_running_loop().time()
+        thorough = now - self._compared >= COMPARISON
+        await self._observer.refresh(
+            but=() if thorough else self._observer.resting - self._jobs.queued - {GUARD_SERVICE}
+        )
         self._jobs.compare(self._observer.units, asked)
         await self._look_after_guarded()
         self._troubles.refresh(wanted, ours)
-        now = asyncio.get_running_loop().time()
-        thorough = now - self._compared >= COMPARISON
         self._collisions.keep_only(wanted.keys() | ours)
         await self._collisions.find(wanted.keys() - ours, ours if thorough else (), self._observer.units)
         if thorough:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fleetpy_agent.jobs import Jobs
     from fleetpy_agent.ledger import Ledger
     from fleetpy_agent.reconcile import Picture, Task
-    from fleetpy_agent.systemd.protocol import Systemd
+    from fleetpy_agent.systemd.protocol import Systemd, UnitStatus
     from fleetpy_agent.troubles import Troubles
 
 _log = logging.getLogger(__name__)
@@ -47,10 +47,13 @@ class Executor:
 
     `announce` sees to it that the registry has a state of each of the units given to it, and says of which it has, for
     the very placement that was given: nothing of a unit is touched before. Raises `UnavailableError`.
+
+    `look` reads the statuses of units, for everybody else to know too (`Observer.look`). Raises `SystemdAwayError`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, wired once by the agent
         self,
+        *,
         home: Home,
         systemd: Systemd,
         files: HostFiles,
@@ -58,6 +61,7 @@ class Executor:
         jobs: Jobs,
         troubles: Troubles,
         announce: Callable[[Mapping[UnitName, PlacementRecord]], Awaitable[Collection[UnitName]]],
+        look: Callable[[Collection[UnitName]], Awaitable[Mapping[UnitName, UnitStatus]]],
     ) -> None:
         self._home = home
         self._systemd = systemd
@@ -66,6 +70,7 @@ class Executor:
         self._jobs = jobs
         self._troubles = troubles
         self._announce = announce
+        self._look = look
         self._reload_owed = False
 
     async def carry_out(self, tasks: tuple[Task, ...], picture: Picture) -> None:
@@ -198,11 +203,11 @@ class Executor:
         names = batch.names(Kind.LOAD)
         if not names:
             return
-        statuses = await self._systemd.statuses(names)
+        statuses = await self._look(names)
         if any(status.load == NOT_FOUND for status in statuses.values()):
             # systemd looks for new files when a folder's time of change is another; two changes may fall into one.
             await self._reload()
-            statuses = await self._systemd.statuses(names)
+            statuses = await self._look(names)
         for name in names:
             status, record = statuses.get(name, NOWHERE), self._ledger.records[name]
             if status.load == NOT_FOUND:

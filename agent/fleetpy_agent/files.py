@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -137,15 +138,10 @@ class DiskFiles(HostFiles):
     def collision(self, name: UnitName, search_path: Sequence[Path]) -> str | None:
         """See `HostFiles.collision`."""
         for folder in search_path:
-            path = folder / name
-            try:
-                target = path.readlink()
-            except FileNotFoundError:
-                continue
-            except OSError:  # It is there, and no link.
-                return str(path)
-            if target != self.unit_file(name):
-                return str(path)
+            path = f"{folder}/{name}"
+            # As a rule there is nothing: told so by an exception of pathlib's, it takes three times as long.
+            if os.path.lexists(path) and not self._is_our_link(path, name):
+                return path
         return None
 
     def is_ours(self, name: UnitName, fragment: str) -> bool:
@@ -165,6 +161,12 @@ class DiskFiles(HostFiles):
     def write_deadline(self, deadline: float) -> None:
         """See `HostFiles.write_deadline`."""
         _replace(self._lease, f"{deadline:.6f}\n".encode(), beside=self._lease.with_suffix(".new"))
+
+    def _is_our_link(self, path: str, name: UnitName) -> bool:
+        try:
+            return Path(path).readlink() == self.unit_file(name)
+        except OSError:  # It is no link.
+            return False
 
     def _record(self, name: UnitName) -> Path:
         return self._applied / f"{name}{_SUFFIX}"

@@ -415,6 +415,25 @@ async def test_a_refusal_outlasts_its_placement_for_a_while() -> None:
         await until(lambda: not registry.states())
 
 
+async def test_a_unit_that_is_placed_while_the_agent_looks_at_others_is_looked_at_too() -> None:
+    async with one_host() as (registry, host):
+        registry.place(DB)
+        host.start_agent()
+        await until(lambda: DB in host.systemd.running())
+        await settled()
+        host.systemd.add_host_unit(WEB)
+        host.systemd.latency = 1.0
+        registry.place("cache.service")
+        await settled(0.5)
+        with registry.together():
+            registry.place(WEB)
+            registry.place("other.service")
+        await until(lambda: host.systemd.running() >= {"cache.service", "other.service"}, patience=30.0)
+        assert [line for line in host.history() if line.endswith(WEB)] == []
+        assert (state := registry.state(WEB)) is not None
+        assert state.refused is not None
+
+
 async def test_a_slice_is_the_hosts_own_only_if_there_is_something_of_it() -> None:
     async with one_host() as (registry, host):
         ours, theirs = UnitName("ours.slice"), UnitName("system.slice")
