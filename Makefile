@@ -62,7 +62,8 @@ chaos: setup  ## random faults on real hosts, and proof that no promise was brok
 fuzz: setup  ## what reads input from outside, fed by coverage-guided fuzzing (MINUTES=10, TARGET=…)
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(TARGET),--target $(TARGET))
 
-bench: setup  ## measure (benchmarks/README.md)
+bench: setup  ## measure, with plots (benchmarks/README.md)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(AS_ROOT) $(BIN)/python -m benchmarks
 
 kit: setup  ## dist/kit: all that makes a Debian 12 machine a host (vagrant/, docs/deploying.md)

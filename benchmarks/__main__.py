@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks.names import BENCHMARKS
 from benchmarks.report import Options, Report, circumstances, part_busy
+from benchmarks.results import read
 
-BENCHMARKS = ("planner", "cli", "scale", "start", "failover", "idle")
-"""In the order in which they run. Each is a module with a function `run`."""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AT_REST = 0.1
 """Up to this part of the processors may be busy before and after a benchmark."""
@@ -24,9 +27,10 @@ AT_REST = 0.1
 def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
     """Measure what fleetpy takes, beside what it may take.
 
-    NAME is one or several of planner, cli, scale, start, failover and idle; all of them, if none is given. The last
-    three bring up a lab of three hosts each, and need root. What was measured is also written to
-    benchmarks/results/NAME.json. benchmarks/README.md says what each measures and how long it takes.
+    NAME is one or several of planner, cli, scale, start, failover, partition and idle; all of them, if none is given.
+    The last four bring up a lab of three hosts each, and need root. What was measured is also written to
+    benchmarks/results/NAME.json, and drawn as NAME.svg beside it. benchmarks/README.md says what each measures and how
+    long it takes.
     """
     options = Options(quick=quick, large=large)
     for name in names or BENCHMARKS:
@@ -43,12 +47,24 @@ def _run(name: str, options: Options) -> None:
     after = part_busy()
     path = report.save({**where, "seconds": round(seconds, 1), "busy_before": before, "busy_after": after})
     click.echo(f"\n{report.text()}\n")
+    _draw(name, path.parent)
     if max(before, after) > AT_REST:
         click.echo(
             f"WARNING: others used {before:.0%} of the processors just before, and {after:.0%} just after; "
             "seconds measured so say little\n"
         )
     click.echo(f"{name}: {seconds:.0f} s; {path}\n")
+
+
+def _draw(name: str, directory: Path) -> None:
+    try:
+        from benchmarks.plots import draw  # noqa: PLC0415 - what is measured is not to have matplotlib in it
+    except ModuleNotFoundError as error:
+        click.echo(f"no plot is drawn, since {error.name} is missing (make bench installs it; pip install '.[bench]')")
+        return
+    result = read(name, directory)
+    if result is not None:
+        draw(result, directory)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ UNITS = 600
 QUICK_UNITS = 60
 GRACE = 3.0
 """The target: seconds on top of the agents' TTL."""
+ORIGINAL = "38.1 s (TTL 30 s)"
 
 _PATIENCE = 120.0
 _LOOK = 0.5
@@ -69,7 +70,12 @@ def run(options: Options) -> Report:
     ttl = FleetConfig().agent_ttl
     targets = [
         Target(
-            f"a dead host that led {death.role}: its {death.units} units run elsewhere", ttl + GRACE, death.told, "s"
+            f"a dead host that led {death.role}: its {death.units} of {count} units run elsewhere",
+            ttl + GRACE,
+            death.told,
+            "s",
+            original=ORIGINAL if count == UNITS else "",
+            beside=f"the agents' TTL is {ttl:g} s",
         )
         for death in deaths
     ]

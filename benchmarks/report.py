@@ -72,28 +72,42 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that the design asks for (the targets in docs/performance.md), beside the one that was measured."""
+    """A figure that was measured, beside what the design asks for: a row of the table in docs/performance.md."""
 
     what: str
-    limit: float
+    limit: float | None
+    """What it may be; None where nothing is asked for."""
     measured: float
     unit: str
     at_least: bool = False
     """For rates: the measured figure must not be smaller. All others must not be larger."""
     number: str = ".3g"
+    original: str = ""
+    """What the original fleet took for the same."""
+    beside: str = ""
+    """What was measured beside it in the same run: the least that is possible, or what the figure is made of."""
 
     @property
-    def met(self) -> bool:
-        """Whether the measured figure is within the limit."""
+    def met(self) -> bool | None:
+        """Whether the measured figure is within the limit, if there is one."""
+        if self.limit is None:
+            return None
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    def figure(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{format(value, self.number)} {self.unit}".rstrip()
+
+    @property
+    def bound(self) -> str:
+        """What it may be, in words; empty where nothing is asked for."""
+        return "" if self.limit is None else f"at {'least' if self.at_least else 'most'} {self.figure(self.limit)}"
 
     def line(self) -> str:
         """The target in one line."""
-        bound = "at least" if self.at_least else "at most"
-        measured, limit = (
-            f"{format(value, self.number)} {self.unit}".rstrip() for value in (self.measured, self.limit)
-        )
-        return f"  {'met   ' if self.met else 'MISSED'}  {self.what}: {measured}; {bound} {limit}"
+        mark = {True: "met", False: "MISSED", None: ""}[self.met]
+        more = [part for part in (self.bound, self.beside) if part]
+        return f"  {mark:6}  {'; '.join([f'{self.what}: {self.figure(self.measured)}', *more])}"
 
 
 @dataclass(frozen=True, slots=True)

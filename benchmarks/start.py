@@ -42,6 +42,8 @@ ROUNDS = 3
 RATIO = 1.5
 """The target: at most so many times the limit, from this many units on."""
 COUNTS_FROM = 600
+ORIGINAL = {100: "4.5 s", 600: "14.05 s", 2_000: "89 s"}
+"""What the original fleet took on such hosts."""
 
 _PLAIN = "/run/systemd/system"
 _STARTED, _STOPPED, _DESTROYED = "start", "stop", "destroy"
@@ -64,9 +66,15 @@ def run(options: Options) -> Report:
                 _with_fleetctl(lab, count, fleet[count])
     ratios = {count: _median(fleet[count][_STARTED]) / _median(plain[count][_STARTED]) for count in sizes}
     targets = [
-        Target(f"start {count:,} units, times the limit", RATIO, ratios[count], "x")
+        Target(
+            f"start {count:,} units, command to all running, times plain `systemctl`",
+            RATIO if count >= COUNTS_FROM else None,
+            ratios[count],
+            "x",
+            original=ORIGINAL.get(count, ""),
+            beside=f"{_median(fleet[count][_STARTED]):.2f} s; systemctl {_median(plain[count][_STARTED]):.2f} s",
+        )
         for count in sizes
-        if count >= COUNTS_FROM
     ]
     raw = {str(count): {"fleetctl": fleet[count], "systemctl": plain[count]} for count in sizes}
     return Report(
