@@ -71,7 +71,7 @@ def timed_on_all(lab: Lab, scripts: Mapping[str, str]) -> Span:
 def _run_at(lab: Lab, host: str, script: str, moment: float) -> Span:
     timed = (
         f"while (( ${{EPOCHREALTIME/./}} < {int(moment * 1e6)} )); do sleep 0.002; done; began=$EPOCHREALTIME; "
-        f"( {script} ) >/run/bench.said 2>&1; code=$?; echo $began $EPOCHREALTIME; "
+        f"( {script} ) >/dev/null 2>/run/bench.said; code=$?; echo $began $EPOCHREALTIME; "
         "(( code == 0 )) || tail -n 5 /run/bench.said >&2; exit $code"
     )
     done = lab.exec(host, "bash", "-c", timed, check=True, timeout=_TIMEOUT)

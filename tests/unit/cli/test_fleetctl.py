@@ -274,7 +274,7 @@ def imported(*arguments: str) -> set[str]:
 
 
 def test_commands_import_only_what_they_use(tmp_path: Path) -> None:
-    heavy = {"httpx", "rich", "pydantic", "asyncio", "fleetpy.unit.file"}
+    heavy = {"httpx", "rich", "pydantic", "msgspec", "difflib", "asyncio", "fleetpy.unit.file"}
     assert not imported("version") & heavy
     assert not imported("help") & heavy
     with FakeFleetd().serving(tmp_path / "fleet.sock") as endpoint:
