@@ -137,14 +137,14 @@ def _scale(result: Result) -> Any:
     ):
         rate.bar([at + offset for at in range(len(rows))], [row[key] for row in rows], 0.36, color=color, label=label)
     rate.axhline(bound, color=_TARGET, ls="--", label="target")
-    names = [f"{row['units'] // 1000:,}k\n{row['machines']:,}\n{row.get('agents', '')}" for row in rows]
+    names = [f"{row['units'] // 1000:,}k\n{row['machines']:,}\n{row.get('played', '')}" for row in rows]
     rate.set_xticks(range(len(rows)), names)
     rate.set(xlabel="units, machines, agents", ylabel="units per second, submitted to running")
     rate.set_ylim(0, 1.4 * max(bound, *(row["possible"] for row in rows)))
     rate.grid(visible=False, axis="x")
     rate.legend(fontsize=8)
     requests = result.rows("machines", "units", "txn", "range", "watched", "puts")
-    kinds = list(dict.fromkeys(row.get("agents", "") for row in requests))
+    kinds = list(dict.fromkeys(row.get("played", "") for row in requests))
     for color, key, label in zip(
         _MORE,
         ("puts", "watched", "txn", "range"),
@@ -152,7 +152,7 @@ def _scale(result: Result) -> Any:
         strict=False,
     ):
         for kind, line in zip(kinds, ("o-", "s:"), strict=False):
-            same = [row for row in requests if row["units"] == requests[0]["units"] and row.get("agents", "") == kind]
+            same = [row for row in requests if row["units"] == requests[0]["units"] and row.get("played", "") == kind]
             named = label if line == "o-" else None
             asked.plot([row["machines"] for row in same], [row[key] for row in same], line, color=color, label=named)
     if len(kinds) > 1:
