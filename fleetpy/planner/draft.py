@@ -63,11 +63,14 @@ class Draft:
             self.actions.append(Unplace(machine, name, "the machine has let go of it"))
 
     def leave(self, machine: MachineID, name: UnitName, reason: str) -> None:
-        """Take a unit from a machine that was its home, and with it whoever is there because of it."""
+        """Take a unit from a machine that was its home, and with it whoever is there because of it.
+
+        Of what is only now taken over nothing can be taken yet: it is placed first, and leaves in the next plan.
+        """
         waiting = [(name, reason)]
         while waiting:
             name, reason = waiting.pop()
-            if not self.occupancy.has(machine, name):
+            if not self.occupancy.has(machine, name) or not self.occupancy.is_placed(machine, name):
                 continue
             self.occupancy.leave(machine, name)
             self.withdraw(machine, name, reason)

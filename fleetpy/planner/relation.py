@@ -26,6 +26,10 @@ class Relation:
         self._naming: _Places = defaultdict(dict)
         """For a pattern, by machine, the units there that have it."""
 
+    def __bool__(self) -> bool:
+        """Whether anybody has a pattern."""
+        return bool(self._index)
+
     def begin(self, patterns: Iterable[str], occupied: Places) -> None:
         """Units have these patterns from now on; `occupied` says who is on which machines."""
         # A list, though each pattern comes once, and not a set: the order must not hang on hashes.

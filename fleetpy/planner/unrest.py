@@ -28,7 +28,7 @@ class Unrest:
         self._facts = facts
         self._occupancy = occupancy
         self._order = order
-        self._marked: set[Pair] = set()
+        self._marked: dict[Pair, None] = {}
         self.unsettled: set[Pair] = set()
         """The placements on live machines that do not just stay as they are, as far as the machine by itself tells."""
         self.missing: set[tuple[UnitName, MachineID]] = set()
@@ -39,7 +39,7 @@ class Unrest:
 
     def mark(self, machine: MachineID, name: UnitName) -> None:
         """Look at this unit on this machine again."""
-        self._marked.add((machine, name))
+        self._marked[machine, name] = None
 
     def mark_neighbours(self, machine: MachineID, unit: Unit) -> None:
         """Look again at those on the machine for whom it matters whether the unit, or one like it, is there."""
@@ -50,7 +50,7 @@ class Unrest:
             occupancy.replaces.naming(machine, unit.name),
             followers,
         ):
-            self._marked.update((machine, name) for name in others)
+            self._marked.update(((machine, name), None) for name in others)
 
     def look(self) -> None:
         """Find out how it is with what is marked."""

@@ -63,6 +63,8 @@ def homeless_leader(leader: UnitName, unit: Unit | None, *, wanted: bool) -> str
 
 def changes(placement: Placement, unit: Unit) -> str:
     """What is new in the unit since it was placed, as the reason for an update; empty if nothing is."""
+    if (placement.hash, placement.goal, placement.restarted) == (unit.hash, unit.goal, unit.restarted):
+        return ""
     parts: list[str] = []
     if placement.hash != unit.hash:
         parts.append("its text has changed")

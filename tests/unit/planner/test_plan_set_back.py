@@ -70,3 +70,22 @@ def test_what_is_to_be_inactive_again_is_stopped() -> None:
     cluster.settle()
     assert cluster.where() == {}
     assert cluster.reports == {}
+
+
+def test_what_is_taken_over_makes_room_for_a_global_unit_by_the_next_plan() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service")
+    cluster.submit("all.service", is_global=True, conflicts=["web.service"])
+    assert told(cluster.plan()) == ["place all.service m1", "place web.service m2"]
+    cluster.settle()
+    assert cluster.where() == {"all.service": ["m1", "m2"]}
+
+
+def test_what_is_taken_over_makes_way_for_who_replaces_it_by_the_next_plan() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service", metadata={"region": "eu"})
+    cluster.submit("new.service", replaces=["web.service"])
+    cluster.join(make_machine("m1", region="eu"))
+    assert told(cluster.plan()) == ["place new.service m2", "place web.service m2"]
+    cluster.settle()
+    assert cluster.where() == {"new.service": ["m2"], "web.service": ["m1"]}
