@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.ids import Revision
+from fleetpy.registry.memory import MemoryStore
+from fleetpy.registry.protocol import Store
 from tests.simulation.network import FAIR, Weather
+from tests.support.backup import backup, restore
 
 if TYPE_CHECKING:
     import random
@@ -41,12 +44,18 @@ _THEMES = (
     ("scheduler's network", "scheduler paused", "scheduler busy", "lease lost"),
     ("host cut off", "agent paused", "registry away", "scheduler crash"),
     ("host frozen", "host off", "host shut down", "everybody's network"),
+    ("registry set back", "agent crash", "host off", "scheduler crash", "streams break"),
+    ("registry set back", "everybody's network", "host cut off", "host frozen"),
+    ("units hang", "host cut off", "agent crash", "host shut down"),
 )
 """Kinds that make the most of each other."""
 
 
 class Faults:
-    """The faults of one run, drawn from `dice`; `changed` is called after each beginning and end."""
+    """The faults of one run, drawn from `dice`.
+
+    `changed` is called after each beginning and end, `set_back` when the registry has become an older one.
+    """
 
     def __init__(
         self,
@@ -57,7 +66,13 @@ class Faults:
         network: Network,
         trace: Trace,
         changed: Callable[[], None],
+        set_back: Callable[[], None],
     ) -> None:
+        self.under_way = 0
+        """How many faults have begun and are not over."""
+        self.ended = 0.0
+        """When the last one of them was over."""
+        self._set_back = set_back
         self._dice = dice
         self._hosts = hosts
         self._schedulers = schedulers
@@ -88,6 +103,8 @@ class Faults:
             "everybody's network": (self._bad_day, (1.0, 20.0)),
             "compaction": (self._compaction, (0.0, 1.0)),
             "streams break": (self._streams_break, (0.0, 1.0)),
+            "registry set back": (self._registry_set_back, (0.0, 50.0)),
+            "units hang": (self._units_hang, (1.0, 60.0)),
         }
 
     def plan(self, seconds: float, moments: Sequence[float]) -> None:
@@ -125,6 +142,7 @@ class Faults:
 
     def _begin(self, kind: str, begin: Callable[[], Callable[[], None]], lasts: float) -> None:
         self._trace.note("FAULT", "%s, for %.2f s", kind, lasts)
+        self.under_way += 1
         end = begin()
         self._changed()
         self._network.loop.call_later(lasts, self._end, kind, end)
@@ -132,6 +150,8 @@ class Faults:
     def _end(self, kind: str, end: Callable[[], None]) -> None:
         self._trace.note("FAULT", "%s: over", kind)
         end()
+        self.under_way -= 1
+        self.ended = self._network.loop.time()
         self._changed()
 
     def heal(self) -> None:
@@ -145,6 +165,7 @@ class Faults:
         for host in self._hosts:
             host.thaw()
             host.systemd.reconnect()
+            host.systemd.end_hanging()
             if host.systemd.stopping:
                 host.switch_off()
             if host.up:
@@ -263,6 +284,34 @@ class Faults:
         self._network.away = away
         for process in (*self._agent_processes(), *self._scheduler_processes(), *self._user_processes()):
             process.network_changed()
+
+    def _registry_set_back(self) -> Callable[[], None]:
+        """From a backup that is made now, or from nothing, as when all of it is lost."""
+        store, dice = self._network.store, self._dice
+        saved = backup(store, store.now) if dice.random() < 0.8 else MemoryStore(store.now)
+
+        def end() -> None:
+            self._trace.note("registry", "is set back from revision %s to %s", store.revision, saved.revision)
+            self._network.restored += 1
+            name = store.store
+            again = Store(name.cluster + 1) if dice.random() < 0.5 else Store(name.cluster, name.term - 1)
+            restore(store, saved, again)
+            self._streams_break()
+            self._set_back()
+            self._begin("registry away", self._registry_away, dice.uniform(0.0, 5.0))
+
+        return end
+
+    def _units_hang(self) -> Callable[[], None]:
+        """Half of a host's units, or all of them."""
+        host = self._host()
+        names = sorted(host.systemd.linked())
+        host.systemd.hang(self._dice.sample(names, self._dice.choice([len(names), (len(names) + 1) // 2])))
+
+        def end() -> None:
+            host.systemd.end_hanging()  # That of the end: the host may have been switched off and on meanwhile.
+
+        return end
 
     def _bad_day(self) -> Callable[[], None]:
         weather = self._dice.choice(_WEATHERS)

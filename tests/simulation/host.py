@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fleetpy_agent.systemd.simulated import Behaviour
     from tests.simulation.network import Line, Network
     from tests.simulation.process import Keeper
-    from tests.simulation.timeline import Timeline
+    from tests.simulation.timeline import Clock, Timeline
     from tests.simulation.trace import Trace
 
 KEYS = Keys()
@@ -59,6 +59,7 @@ class Host:
         self,
         letter: str,
         metadata: dict[str, str],
+        clock: Clock,
         timeline: Timeline,
         network: Network,
         trace: Trace,
@@ -72,6 +73,8 @@ class Host:
         self.frozen = False
         self.frozen_until = 0.0
         """When it was last thawed."""
+        self.switched = 0.0
+        """When it was last switched on or off."""
         self._timeline = timeline
         self._world = network.loop
         self._trace = trace
@@ -82,6 +85,7 @@ class Host:
             timeline,
             network,
             trace,
+            clock=clock,
             ttl=LEASE,
             committed=onlooker.committed,
             failed=onlooker.failed,
@@ -99,6 +103,7 @@ class Host:
         self._trace.note(self.letter, "boots")
         self.boots += 1
         self.up = True
+        self.switched = self._timeline.now
         self.start_agent()
 
     def start_agent(self) -> None:
@@ -113,6 +118,7 @@ class Host:
             return
         self._trace.note(self.letter, "is off")
         self.up = self.frozen = False
+        self.switched = self._timeline.now
         self.systemd.detach()
         self.agent.kill()
         self.agent.resume()
@@ -150,7 +156,7 @@ class Host:
         self.systemd.detach()
 
     def _plug_in(self) -> None:
-        self._loop = self._timeline.loop(self.letter)
+        self._loop = self._timeline.loop(self.letter, self.agent.clock)
         self.files = MemoryFiles()
         self.systemd = HostSystemd(self.files, self._loop, self._unit_changed)
         self.systemd.behaviours = self.behaviours

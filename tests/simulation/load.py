@@ -52,6 +52,8 @@ _BEHAVIOURS = (
     Behaviour(start=1.0, stop=7.0),
     Behaviour(stop=9.0),
     Behaviour(stop=20.0),
+    Behaviour(start=None),
+    Behaviour(stop=130.0),
     Behaviour(becomes="failed"),
     Behaviour(becomes="inactive", start=1.0),
 )
@@ -65,9 +67,14 @@ class Load:
         self._dice = dice
         self._machines = [host.id for host in hosts]
         self._names = sorted(dice.sample(sorted(_KINDS), dice.choice([2, 4, 6, 9])))
+        self.slowest = 0.0
+        """How long the slowest of the units takes to stop."""
+        self.slowest_start = 0.0
         self._kinds = dice.sample(_CHANGES, dice.choice([1, 2, len(_CHANGES)]))
         for name in self._names:
             behaviour = dice.choice(_BEHAVIOURS)
+            self.slowest = max(self.slowest, behaviour.stop or 0.0)
+            self.slowest_start = max(self.slowest_start, behaviour.start or 0.0)
             for host in hosts:
                 host.behaviours[parse_unit_name(name).full] = behaviour
 

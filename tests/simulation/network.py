@@ -64,6 +64,8 @@ class Network:
         self.dice = dice
         self.away = False
         """Nobody reaches the registry."""
+        self.restored = 0
+        """How many times the registry was set back: what was sent before goes nowhere."""
         loop.call_soon(self._expire)
 
     def travel_time(self, weather: Weather) -> float:
@@ -188,6 +190,7 @@ class _Request(Generic[R]):
         self._line = line
         self._network = network
         self._act = act
+        self._sent_to = network.restored
         self._given_up = network.loop.time() + TIMEOUT
 
     def send(self) -> None:
@@ -199,7 +202,7 @@ class _Request(Generic[R]):
 
     def _arrive(self) -> None:
         network, weather = self._network, self._line.weather
-        if self._line.interrupted or network.happens(weather.lost):
+        if self._line.interrupted or self._is_void() or network.happens(weather.lost):
             self._fail()
             return
         network.store.expire()
@@ -215,7 +218,7 @@ class _Request(Generic[R]):
             self._fail()
 
     def _return(self, answer: R | FleetError) -> None:
-        if self._line.interrupted or self._network.happens(self._line.weather.unanswered):
+        if self._line.interrupted or self._is_void() or self._network.happens(self._line.weather.unanswered):
             self._fail()
         elif self.answer.done():
             return
@@ -223,6 +226,10 @@ class _Request(Generic[R]):
             self.answer.set_exception(answer)
         else:
             self.answer.set_result(answer)
+
+    def _is_void(self) -> bool:
+        """Whether the connection that it was sent over is gone."""
+        return self._sent_to != self._network.restored
 
     def _fail(self) -> None:
         """There will be no answer; the sender waits for it a while."""

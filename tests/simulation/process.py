@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleetpy.ids import LeaseID, Revision
     from fleetpy.registry.protocol import Write
     from tests.simulation.network import Network, Weather
-    from tests.simulation.timeline import Timeline, VirtualLoop
+    from tests.simulation.timeline import Clock, Timeline, VirtualLoop
     from tests.simulation.trace import Trace
 
 R = TypeVar("R")
@@ -67,11 +67,13 @@ class Process:
         network: Network,
         trace: Trace,
         *,
+        clock: Clock,
         ttl: float,
         committed: Callable[[Process, Revision, Sequence[Write]], None],
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self.name = name
+        self.clock = clock
         self.incarnation = 0
         self.weather: Weather = FAIR
         self._timeline = timeline
@@ -80,8 +82,8 @@ class Process:
         self._ttl = ttl
         self._committed = committed
         self._failed = failed
-        self._loop = timeline.loop(name)
-        self._keeper_loop = timeline.loop(f"{name} keeper")
+        self._loop = timeline.loop(name, clock)
+        self._keeper_loop = timeline.loop(f"{name} keeper", clock)
         self._lines: tuple[Line, ...] = ()
         self._main: asyncio.Task[None] | None = None
         self._cut = False

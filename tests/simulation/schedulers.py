@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.host import Onlooker
     from tests.simulation.network import Line, Network
     from tests.simulation.process import Keeper
-    from tests.simulation.timeline import Timeline
+    from tests.simulation.timeline import Clock, Timeline
     from tests.simulation.trace import Trace
 
 LEADERS_LEASE = 5.0
@@ -39,13 +39,16 @@ class _StrictMetrics(EngineMetrics):
 class SchedulerNode:
     """One of the schedulers, not started yet."""
 
-    def __init__(self, number: int, timeline: Timeline, network: Network, trace: Trace, onlooker: Onlooker) -> None:
+    def __init__(
+        self, number: int, clock: Clock, timeline: Timeline, network: Network, trace: Trace, onlooker: Onlooker
+    ) -> None:
         self._timeline = timeline
         self.process = Process(
             f"sched-{number}",
             timeline,
             network,
             trace,
+            clock=clock,
             ttl=LEADERS_LEASE,
             committed=onlooker.committed,
             failed=onlooker.failed,
@@ -65,7 +68,12 @@ class SchedulerNode:
         scheduler = Scheduler(
             registry=line,
             keys=KEYS,
-            election=Election(line, KEYS.leader, keeper, lambda: datetime.fromtimestamp(self._timeline.now, UTC)),
+            election=Election(
+                line,
+                KEYS.leader,
+                keeper,
+                lambda: datetime.fromtimestamp(self.process.clock.shows(self._timeline.now), UTC),
+            ),
             identity=self.identity,
             settings=SETTINGS,
             interval=INTERVAL,

@@ -80,8 +80,9 @@ class Stream(Watch):
         """The line was cut, or works again."""
         if not self._line.interrupted:
             held, self._held = self._held, deque()
-            for batch in held:
-                self._dispatch(batch)
+            self._under_way.extendleft(reversed(held))  # Before those that were sent later, and are still under way.
+            for _ in held:
+                self._expect()
         else:
             self._network.loop.call_later(self._network.dice.uniform(0.5, HALF_OPEN), self._break_if_cut)
 
@@ -124,8 +125,12 @@ class Stream(Watch):
 
     def _dispatch(self, batch: EventBatch) -> None:
         """Send a batch on its way."""
-        loop = self._network.loop
         self._under_way.append(batch)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Have the next batch that is under way arrive."""
+        loop = self._network.loop
         self._last_arrival = max(self._last_arrival, loop.time() + self._network.arrival_time(self._line.weather))
         loop.call_at(self._last_arrival, self._arrive)
 

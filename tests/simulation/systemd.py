@@ -7,6 +7,8 @@ is still up. A bound unit is not started without it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetpy_agent.dropin import GUARD_SERVICE
@@ -15,11 +17,11 @@ from fleetpy_agent.systemd.memory import MemorySystemd
 from fleetpy_agent.systemd.protocol import JobID, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from fleetpy.ids import UnitName
     from fleetpy_agent.memory_files import MemoryFiles
-    from fleetpy_agent.systemd.simulated import SimulatedUnit
+    from fleetpy_agent.systemd.simulated import Behaviour, SimulatedUnit
     from tests.simulation.timeline import VirtualLoop
 
 STARTING, RUNNING, STOPPING = "activating", "active", "deactivating"
@@ -39,6 +41,7 @@ class HostSystemd(MemorySystemd):
         self._guard.active = "inactive"
         self.guard_stopped: set[UnitName] = set()
         """Units that the guard's end has stopped, and that have not been started again."""
+        self._hanging: set[UnitName] = set()
 
     def active(self, name: UnitName) -> str:
         """The unit's active state."""
@@ -66,6 +69,22 @@ class HostSystemd(MemorySystemd):
     def halt(self, name: UnitName) -> None:
         """Stop the unit, since the host shuts down."""
         self._queue_stop(name)
+
+    def hang(self, names: Collection[UnitName]) -> None:
+        """Whatever these units are told from now on, they never get done with it."""
+        self._hanging.update(names)
+
+    def end_hanging(self) -> None:
+        """They do after all."""
+        self._hanging.clear()
+        for name, unit in sorted(self._units.items()):
+            if unit.verb is not None and unit.timer is None:
+                done = self._started if unit.active == STARTING else self._stopped
+                self._in(0.0, partial(done, name), unit)
+
+    def _behaviour(self, name: UnitName) -> Behaviour:
+        usual = super()._behaviour(name)
+        return replace(usual, start=None, stop=None) if name in self._hanging else usual
 
     def _load(self, name: UnitName) -> None:
         super()._load(name)

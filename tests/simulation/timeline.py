@@ -1,5 +1,8 @@
 """Virtual time, shared by many event loops: one for each process, so that each can be slow, frozen or gone by itself.
 
+Each machine has its own clock, which began at another number than the others' and may be fast or slow: whoever compares
+two of them is found out.
+
 Time passes only when no loop has anything to do at present. When several have, the dice say which of them goes first:
 in a cluster nothing orders what happens on two hosts at the same moment.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from asyncio import events
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -20,6 +24,23 @@ _MOST_STEPS = 3_000_000
 """More than any run takes; one that does more has somebody in it who never waits."""
 
 _MOST_STEPS_TO_END = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What one machine takes for the time: it began at some other number, and is fast or slow."""
+
+    begins: float = 0.0
+    """What it showed when the world began."""
+    rate: float = 1.0
+    """How many of its seconds pass in one."""
+
+    def shows(self, moment: float) -> float:
+        """What it shows at that moment."""
+        return self.begins + moment * self.rate
+
+
+TRUE_CLOCK = Clock()
 
 
 class _NoFiles:
@@ -37,9 +58,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     _scheduled: list[asyncio.TimerHandle]
     _run_once: Callable[[], None]
 
-    def __init__(self, timeline: Timeline, name: str) -> None:
+    def __init__(self, timeline: Timeline, name: str, clock: Clock) -> None:
         super().__init__()
         self.name = name
+        self.clock = clock
         self.frozen = False
         self._selector = _NoFiles()
         self._timeline = timeline
@@ -47,7 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-9
 
     def time(self) -> float:
-        return self._timeline.now
+        return self.clock.shows(self._timeline.now)
 
     def step(self) -> None:
         """Do what there is to do at present, once around; another loop's step may be what asks for it."""
@@ -80,9 +102,9 @@ class Timeline:
         self._dice = dice
         self._loops: list[VirtualLoop] = []
 
-    def loop(self, name: str) -> VirtualLoop:
-        """A new loop."""
-        loop = VirtualLoop(self, name)
+    def loop(self, name: str, clock: Clock = TRUE_CLOCK) -> VirtualLoop:
+        """A new loop, on a machine with this clock."""
+        loop = VirtualLoop(self, name, clock)
         self._loops.append(loop)
         return loop
 
@@ -123,7 +145,7 @@ class Timeline:
             if loop._ready:
                 due = now
             elif loop._scheduled:
-                due = loop._scheduled[0].when()
+                due = (loop._scheduled[0].when() - loop.clock.begins) / loop.clock.rate
                 if due < now:  # noqa: PLR1730 - `max` is a call
                     due = now
             else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.simulation.host import Onlooker
     from tests.simulation.network import Line, Network
     from tests.simulation.process import Keeper
-    from tests.simulation.timeline import Timeline
+    from tests.simulation.timeline import Clock, Timeline
     from tests.simulation.trace import Trace
 
 
@@ -65,7 +65,9 @@ class _Api:
 class User:
     """One API and who uses it; what is asked for is carried out in order."""
 
-    def __init__(self, number: int, timeline: Timeline, network: Network, trace: Trace, onlooker: Onlooker) -> None:
+    def __init__(
+        self, number: int, clock: Clock, timeline: Timeline, network: Network, trace: Trace, onlooker: Onlooker
+    ) -> None:
         self._timeline = timeline
         self._trace = trace
         self._waiting: asyncio.Queue[Change] = asyncio.Queue()
@@ -75,6 +77,7 @@ class User:
             timeline,
             network,
             trace,
+            clock=clock,
             ttl=1.0,
             committed=onlooker.committed,
             failed=onlooker.failed,
@@ -124,6 +127,6 @@ class User:
                 [MetadataPatch(change.machine, key, value) for key, value in change.metadata]
             )
             return "done"
-        author = Author("user", datetime.fromtimestamp(self._timeline.now, UTC))
+        author = Author("user", datetime.fromtimestamp(self.process.clock.shows(self._timeline.now), UTC))
         decisions, revision = await api.units.apply(change.wishes, author)
         return f"{', '.join(decision.status for decision in decisions)} at {revision}"

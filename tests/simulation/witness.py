@@ -18,12 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fleetpy.ids import Revision
 from fleetpy.model.states import UnitGoal
 from fleetpy.unit.file import UnitFile
 from fleetpy.unit.glob import matches
 from fleetpy.unit.requirements import OnPartition, Requirements
 from fleetpy_agent.dropin import GUARD_SERVICE
 from fleetpy_agent.lease_guard import GLANCE, GRACE
+from fleetpy_agent.reconcile import is_newer
 from tests.simulation.books import Books, Pair, requirements_of
 from tests.simulation.host import KEYS
 from tests.simulation.systemd import RUNNING, STARTING, STOPPING
@@ -31,7 +33,7 @@ from tests.simulation.systemd import RUNNING, STARTING, STOPPING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.ids import MachineID, UnitName
     from fleetpy.model.records import PlacementRecord
     from fleetpy.registry.memory import MemoryStore
     from fleetpy.registry.protocol import Write
@@ -68,6 +70,8 @@ class _Copy:
     """The placement that the agent started it for, which may be over by then."""
     excused: bool
     """Whether something else was asked for at some time since then, or before it was started."""
+    adrift: int | None = None
+    """Which agent of the host's ran when the registry was set back to before it was placed there; None if none was."""
 
 
 class Witness:
@@ -84,11 +88,13 @@ class Witness:
         self._boots: dict[MachineID, int] = {}
         self._doubles: dict[UnitName, int] = {}
         self._seen_double = 0
+        self._unsettled: set[UnitName] = set()
+        """Units that the registry forgot something about when it was set back, until they are where it says."""
         self._subscription = store.subscribe(KEYS.prefix, store.revision, self._registry_changed)
 
     def failed(self, who: str, error: BaseException) -> None:
         """See `Onlooker.failed`."""
-        self._violate(f"{who} has ended: {error!r}")
+        self.violate(f"{who} has ended: {error!r}")
 
     # The registry.
 
@@ -97,7 +103,7 @@ class Witness:
         if process.name.startswith("sched") and any(write.key.startswith(KEYS.placements) for write in writes):
             mine = f"{process.name}/"
             if not self.books.leader.startswith(mine):
-                self._violate(f"{process.name} wrote placements at {revision}; {self.books.leader or 'nobody'} leads")
+                self.violate(f"{process.name} wrote placements at {revision}; {self.books.leader or 'nobody'} leads")
 
     def _registry_changed(self) -> None:
         batch = self._store.take(self._subscription)
@@ -114,6 +120,23 @@ class Witness:
             self._check_neighbours(machine)
         self.look()
 
+    def set_back(self) -> None:
+        """The registry has become an older one, which takes nothing away from anybody."""
+        before, now = dict(self.books.placements), self._loop.time()
+        self._subscription = self._store.subscribe(
+            KEYS.prefix, Revision(self._store.revision + 1), self._registry_changed
+        )
+        self.books.set_back(self._store.read(KEYS.prefix).entries, self._store.revision, now)
+        placements = self.books.placements
+        self._unsettled |= {pair[1] for pair in before.keys() | placements if before.get(pair) != placements.get(pair)}
+        # A host that is cut off cannot tell what was taken away before the backup was made from what came after it.
+        self._unsettled |= {name for host in self._hosts.values() for name in host.systemd.up()}
+        for pair, copy in self._copies.items():
+            copy.adrift = self._hosts[pair[0]].agent.incarnation
+            if pair in placements and not self._still_asks(copy, placements[pair]):
+                copy.excused = True
+        self.look()
+
     def _check_placement(self, pair: Pair, was: PlacementRecord | None, now: PlacementRecord | None) -> None:
         machine, name = pair
         copy = self._copies.get(pair)
@@ -122,8 +145,8 @@ class Witness:
         if now is None or (was is not None and (was.uid, was.epoch) == (now.uid, now.epoch)):
             return
         if machine not in self.books.registered:
-            self._violate(f"{name} was given to {machine[0]}, which is not registered", name)
-        if self.books.requirements(name, now.hash).is_global:
+            self.violate(f"{name} was given to {machine[0]}, which is not registered", name)
+        if name in self._unsettled or self.books.requirements(name, now.hash).is_global:
             return
         others = [
             other[0]
@@ -131,7 +154,7 @@ class Witness:
             if placed == name and other != machine and record.goal is not UnitGoal.INACTIVE
         ]
         if others:
-            self._violate(f"{name} was given to {machine[0]}, and {', '.join(others)} has it", name)
+            self.violate(f"{name} was given to {machine[0]}, and {', '.join(others)} has it", name)
 
     def _check_neighbours(self, machine: MachineID) -> None:
         here = {
@@ -139,10 +162,14 @@ class Witness:
             for (at, name), record in self.books.placements.items()
             if at == machine and record.goal is not UnitGoal.INACTIVE
         }
-        wishes = {name: self.books.requirements(name, unit_hash) for name, unit_hash in here.items()}
+        wishes = {
+            name: self.books.requirements(name, unit_hash)
+            for name, unit_hash in here.items()
+            if name not in self._unsettled
+        }
         pair = _conflict(wishes)
         if pair is not None and machine in self.books.registered:
-            self._violate(f"{pair[0]} and {pair[1]} conflict, and are both placed on {machine[0]}", pair[0])
+            self.violate(f"{pair[0]} and {pair[1]} conflict, and are both placed on {machine[0]}", pair[0])
 
     # Hosts.
 
@@ -167,20 +194,25 @@ class Witness:
         pair, text = (host.id, name), host.systemd.running_text(name) or ""
         asked = self.books.placements.get(pair)
         earlier = self._copies.get(pair)
-        if earlier is not None and not earlier.excused:
-            self._violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
+        # What was adrift and ended by itself was cleared away, and may come again.
+        if earlier is not None and not earlier.excused and earlier.adrift is None:
+            self.violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
         applied = host.files.records()[name]
         copy = _Copy(text, self._loop.time(), applied, excused=False)
         copy.excused = not self._still_asks(copy, asked)
         self._copies[pair] = copy
-        if not requirements_of(name, text).is_global:
+        if name not in self._unsettled and not requirements_of(name, text).is_global:
             self._check_alone(host, name)
         # What is being stopped is no obstacle: its text may not be known to anybody any more.
-        staying = [other for other in host.systemd.up() if host.systemd.active(other) != STOPPING]
+        staying = [
+            other
+            for other in host.systemd.up()
+            if host.systemd.active(other) != STOPPING and other not in self._unsettled
+        ]
         here = {other: requirements_of(other, host.systemd.running_text(other) or "") for other in staying}
         together = _conflict(here)
         if together is not None:
-            self._violate(f"{together[0]} and {together[1]} conflict, and both run on {host.letter}", name)
+            self.violate(f"{together[0]} and {together[1]} conflict, and both run on {host.letter}", name)
 
     def _check_alone(self, host: Host, name: UnitName) -> None:
         """Of machines that were never lost, one runs the unit at a time, without a moment in which two do."""
@@ -190,14 +222,16 @@ class Witness:
                 machine.id in self.books.registered and self.books.registered[machine.id] <= since
                 for machine in (host, other)
             ):
-                self._violate(f"{host.letter} started {name}, which runs on {other.letter}; neither was lost", name)
+                self.violate(f"{host.letter} started {name}, which runs on {other.letter}; neither was lost", name)
 
     def _stopped(self, host: Host, name: UnitName) -> None:
         copy = self._copies[host.id, name]
+        if copy.adrift not in {None, host.agent.incarnation}:
+            copy.excused = True  # That agent has not seen what the registry was before, and obeys what it is.
         if name in host.systemd.guard_stopped:
             copy.excused = True
         elif not copy.excused and not host.systemd.stopping:
-            self._violate(f"{host.letter} stopped {name}, and nobody has asked for that", name)
+            self.violate(f"{host.letter} stopped {name}, and nobody has asked for that", name)
 
     def _guard_ended(self, host: Host) -> None:
         """What had ended by itself, and no agent has noted, cannot be told from what the guard's end has stopped."""
@@ -208,23 +242,27 @@ class Witness:
 
     def _still_asks(self, copy: _Copy, now: PlacementRecord | None) -> bool:
         """Whether the placement says that what runs is to run on."""
-        return (
-            now is not None
-            and now.goal is UnitGoal.LAUNCHED
-            and now.hash == UnitFile.parse(copy.text).hash
-            and (now.uid, now.epoch) == (copy.applied.uid, copy.applied.epoch)
-            and now.restarted == copy.applied.restarted
-        )
+        if now is None or now.goal is not UnitGoal.LAUNCHED or now.hash != UnitFile.parse(copy.text).hash:
+            return False
+        if copy.adrift is not None and not is_newer(now.restarted, copy.applied.restarted):
+            copy.applied = copy.applied.taken_over(now)
+        return (now.uid, now.epoch, now.restarted) == (copy.applied.uid, copy.applied.epoch, copy.applied.restarted)
 
     # What concerns several hosts.
 
     def look(self) -> None:
         """Look at all units; call it when something about the hosts is different, too."""
+        self._unsettled = {name for name in self._unsettled if not self._is_settled(name)}
         names = {name for host in self._hosts.values() if host.up for name in host.systemd.up()}
-        for name in sorted(names):
+        for name in sorted(names - self._unsettled):
             self._look_at(name)
         for name in [name for name in self._doubles if name not in names]:
             del self._doubles[name]
+
+    def _is_settled(self, name: UnitName) -> bool:
+        """Whether the unit runs where it is placed, and nowhere else."""
+        placed = {pair[0] for pair in self.books.placements if pair[1] == name}
+        return len(placed) < 2 and placed == {host.id for host in self._running(name)}
 
     def _running(self, name: UnitName) -> list[Host]:
         return [host for host in self._hosts.values() if host.up and host.systemd.running_text(name) is not None]
@@ -235,7 +273,7 @@ class Witness:
             exclusive = [host for host in running if self._counts(host, name)]
             if len(exclusive) > 1:
                 where = " and ".join(host.letter for host in exclusive)
-                self._violate(f"{name}, which has OnPartition=stop, runs on {where}", name)
+                self.violate(f"{name}, which has OnPartition=stop, runs on {where}", name)
             told = [host for host in running if host.healthy and host.systemd.active(name) in _STARTED]
             if len(told) > 1:
                 if name not in self._doubles:
@@ -249,7 +287,7 @@ class Witness:
         self.look()
         if self._doubles.get(name) == token:
             where = " and ".join(host.letter for host in self._running(name))
-            self._violate(f"{name} runs on {where}, which are all well, for {NOTICE} s", name)
+            self.violate(f"{name} runs on {where}, which are all well, for {NOTICE} s", name)
 
     def _counts(self, host: Host, name: UnitName) -> bool:
         """Whether this copy is one that must never run beside another."""
@@ -260,7 +298,8 @@ class Witness:
         grace = THAWED + GRACE + GLANCE if told else THAWED
         return not (host.frozen_until > 0.0 and self._loop.time() - host.frozen_until < grace)
 
-    def _violate(self, promise: str, about: str = "") -> None:
+    def violate(self, promise: str, about: str = "") -> None:
+        """A promise was broken."""
         if self.violation is None:
             self._trace.note("VIOLATION", "%s", promise)
             self.violation = Violation(promise, about)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleetpy.registry.memory import MemoryStore
+from fleetpy.registry.protocol import Store
 from tests.simulation.aftermath import what_is_wrong
 from tests.simulation.faults import Faults
 from tests.simulation.host import TTL, Host
 from tests.simulation.load import METADATA, Load
 from tests.simulation.network import Network
 from tests.simulation.schedulers import MASS_LOSS_HOLD, SETTINGS, SchedulerNode
-from tests.simulation.timeline import Timeline
+from tests.simulation.timeline import Clock, Timeline
 from tests.simulation.trace import Trace
+from tests.simulation.uptime import Uptime
 from tests.simulation.users import User
 from tests.simulation.witness import Violation, Witness
 
@@ -27,8 +29,12 @@ TROUBLE = 60.0
 """Seconds in which things go wrong."""
 RECOVERY = TTL + 3.0 + SETTINGS.stop_bound + MASS_LOSS_HOLD
 """Seconds after which all is well again: the lease, what the scheduler needs, and all that it may wait for."""
+CHAIN = 2
+"""How many units may have to stop one after another, before the last thing that was asked for can be done."""
 AFTERWARDS = 70.0
 """Seconds in which nothing changes any more: longer than the slow comparisons are apart."""
+DRIFT = 0.02
+"""By how much a machine's clock is fast or slow at the most: far more than any that works."""
 LOOK = 0.5
 """Seconds between two looks at whether all is well."""
 
@@ -57,26 +63,46 @@ class World:
         self.timeline = Timeline(self.dice)
         self.trace = Trace(lambda: self.timeline.now)
         self.store = MemoryStore(clock=lambda: self.timeline.now)
+        self.store.store = Store(cluster=1, term=100)
         self.network = Network(self.store, self.timeline.loop("world"), self.dice)
         hosts: dict[MachineID, Host] = {}
         self.witness = Witness(hosts, self.store, self.network.loop, self.trace)
         self.timeline.failed = self.witness.failed
         self.hosts = [
-            Host(letter, METADATA[number % len(METADATA)], self.timeline, self.network, self.trace, self.witness)
+            Host(
+                letter,
+                METADATA[number % len(METADATA)],
+                self._clock(),
+                self.timeline,
+                self.network,
+                self.trace,
+                self.witness,
+            )
             for number, letter in enumerate("abcdef"[: self.dice.choice([1, 2, 2, 3, 3, 4, 5, 6])])
         ]
         hosts.update((host.id, host) for host in self.hosts)
         self.schedulers = [
-            SchedulerNode(number, self.timeline, self.network, self.trace, self.witness)
+            SchedulerNode(number, self._clock(), self.timeline, self.network, self.trace, self.witness)
             for number in range(1, self.dice.randint(1, 3) + 1)
         ]
         self.users = [
-            User(number, self.timeline, self.network, self.trace, self.witness)
+            User(number, self._clock(), self.timeline, self.network, self.trace, self.witness)
             for number in range(1, self.dice.randint(1, 2) + 1)
         ]
         self.load = Load(self.dice, self.hosts)
         self.faults = Faults(
-            self.dice, self.hosts, self.schedulers, self.users, self.network, self.trace, self.witness.look
+            self.dice,
+            self.hosts,
+            self.schedulers,
+            self.users,
+            self.network,
+            self.trace,
+            self.witness.look,
+            self.witness.set_back,
+        )
+
+        self.uptime = Uptime(
+            self.hosts, self.witness.books, self.store, CHAIN * self.load.slowest + self.load.slowest_start
         )
 
     def run(self) -> Result:
@@ -91,6 +117,7 @@ class World:
                 host.boot()
             self.users[0].ask(self.load.first())
             self._pass(QUIET)
+            self.network.loop.call_later(LOOK, self._look_at_uptime)
             changes = list(self.load.changes(TROUBLE))
             self.faults.plan(TROUBLE, [moment for moment, _ in changes])
             for moment, change in changes:
@@ -108,6 +135,10 @@ class World:
             self._end()
         return Result(self.seed, "", recovered, self.trace)
 
+    def _clock(self) -> Clock:
+        """A machine's clock: no two of them show the same."""
+        return Clock(self.dice.uniform(0.0, 100_000.0), 1.0 + self.dice.choice([0.0, self.dice.uniform(-DRIFT, DRIFT)]))
+
     def _pass(self, seconds: float) -> None:
         """Let time pass; raises what goes wrong in it."""
         self.timeline.run_until(self.timeline.now + seconds, lambda: self.witness.violation is not None)
@@ -118,13 +149,19 @@ class World:
         began = self.timeline.now
         while self._wrong():
             self._pass(LOOK)
-            if self.timeline.now - began > RECOVERY:
+            if self.timeline.now - began > RECOVERY + CHAIN * self.load.slowest:
                 self._check()
         return self.timeline.now - began
 
     def _wrong(self) -> list[str]:
         busy = ["users are not done"] if not all(user.idle for user in self.users) else []
         return busy or what_is_wrong(self.store, self.hosts, self.timeline.now)
+
+    def _look_at_uptime(self) -> None:
+        calm_since = max(self.faults.ended, *(host.switched for host in self.hosts))
+        if not self.faults.under_way and (late := self.uptime.late(calm_since, self.timeline.now)):
+            self.witness.violate(late, late.partition(" ")[0])
+        self.network.loop.call_later(LOOK, self._look_at_uptime)
 
     def _check(self) -> None:
         if wrong := self._wrong():

@@ -10,13 +10,29 @@ from fleetpy.registry.memory_store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fleetpy.registry.protocol import Store
+
+_CONTENT = ("_revision", "_compacted", "_keys", "_versions", "_log", "_leases", "_deadlines")
+
 
 def backup(store: MemoryStore, clock: Callable[[], float]) -> MemoryStore:
     """The store as it is now: its keys and leases, with their revisions; nobody watches it."""
     copy = MemoryStore(clock)
-    for name in ("_revision", "_compacted", "_keys", "_versions", "_log", "_leases", "_deadlines", "_granted"):
+    for name in (*_CONTENT, "_granted"):
         setattr(copy, name, deepcopy(getattr(store, name)))
     return copy
+
+
+def restore(store: MemoryStore, saved: MemoryStore, calls_itself: Store) -> None:
+    """Make the store what was saved, as one that `calls_itself` so; nobody watches it any more.
+
+    Leases that were granted since are gone, and no new one has the id of one of them: etcd draws those by chance.
+    """
+    for name in _CONTENT:
+        setattr(store, name, deepcopy(getattr(saved, name)))
+    store.store = calls_itself
+    store._subscriptions.clear()
+    renewed(store)
 
 
 def renewed(store: MemoryStore) -> MemoryStore:
