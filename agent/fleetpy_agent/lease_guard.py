@@ -32,7 +32,13 @@ TICK = 0.2
 """Seconds between two looks: a host that slept is through with its units so long after it woke."""
 
 SIGN_OF_LIFE = 0.5
-"""Seconds between two signs of life for systemd's watchdog, which is set to four times as much."""
+"""Seconds between two signs of life for systemd's watchdog."""
+
+LATEST = 2.0
+"""Seconds after the last deadline that it knew of when systemd's watchdog kills a guard that gives no sign of life.
+
+As long as the lease holds, a guard that stands still does no harm; the whole host may have done so for a moment.
+"""
 
 GRACE = 10.0
 """Seconds for stopping in one's own way."""
@@ -72,7 +78,7 @@ def watch(path: str, clock: Callable[[], float], sleep: Callable[[float], None],
         if now >= deadline:
             return "this host has lost the cluster: its lease may be gone by now"
         if now - told_at >= SIGN_OF_LIFE:
-            tell("WATCHDOG=1")
+            tell(f"WATCHDOG=1\nWATCHDOG_USEC={round((deadline - now + LATEST) * 1_000_000)}")
             told_at = now
         sleep(min(TICK, deadline - now))
 

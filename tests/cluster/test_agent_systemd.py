@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import partial
 
 import pytest
 
 from fleetpy_lab.host import HostStatus
-from tests.support.cluster import HOSTS, PATIENCE, SLEEPER, Cluster
+from tests.support.cluster import HOSTS, PATIENCE, SLEEPER, Cluster, sleeper
 
 SIGNALLED = 20.0
 """Seconds within which a change is published that a signal told of: far below the time between two comparisons."""
+
+LEASES = 25.0
+"""Seconds that a machine's lease would not outlast by far."""
 
 STAMPED = """[Service]
 ExecStart=/bin/sh -c 'date +%%s.%%N >/var/lib/%n.started; exec sleep infinity'
@@ -107,6 +111,32 @@ def test_an_upheaval_of_systemd_touches_no_unit_and_is_got_over(cluster: Cluster
         SIGNALLED,
         "the unit's death is told",
     )
+
+
+def test_a_bus_that_stands_still_costs_no_lease_touches_no_unit_and_is_got_over(cluster: Cluster) -> None:
+    names = [
+        cluster.write(f"rock-{number}.service", sleeper() + "[X-Fleet]\nOnPartition=stop\n") for number in range(3)
+    ]
+    cluster.fleetctl("start", *names)
+    places = cluster.running()
+    before = {name: cluster.main_pid(host, name) for name, host in places.items()}
+    still = places["rock-0.service"]
+    cluster.signal(still, "dbus.service", "STOP")
+    try:
+        cluster.fleetctl(
+            "start",
+            "--no-block",
+            cluster.write("afterwards.service", f"{SLEEPER}[X-Fleet]\nMachineOf=rock-0.service\n"),
+        )
+        cluster.fleetctl("start", cluster.write("elsewhere.service", f"{SLEEPER}[X-Fleet]\nConflicts=rock-0.service\n"))
+        time.sleep(LEASES)
+        cluster.until_machines(*HOSTS)
+    finally:
+        cluster.signal(still, "dbus.service", "CONT")
+    cluster.lab.wait_until(
+        lambda: cluster.running().get("afterwards.service") == still, PATIENCE, "it is started there"
+    )
+    assert {name: cluster.main_pid(host, name) for name, host in places.items()} == before
 
 
 def test_a_unit_that_hangs_in_its_start_does_not_hold_up_the_others(cluster: Cluster) -> None:

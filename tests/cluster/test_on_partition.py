@@ -115,14 +115,14 @@ def test_restarting_or_killing_the_agent_does_not_stop_it(cluster: Cluster) -> N
     assert [end for _, end in runs(cluster, host, ONCE)] == [FOR_EVER]
 
 
-@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+@pytest.mark.parametrize(("signal", "latest"), [("KILL", 4.0), ("STOP", LEASE + 4.0)])
 def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_again(
-    cluster: Cluster, signal: str
+    cluster: Cluster, signal: str, latest: float
 ) -> None:
     host = started(cluster, ONCE)
     began = boot_time()
     cluster.signal(host, GUARD, signal)
-    assert until_stopped(cluster, host) - began < 4
+    assert until_stopped(cluster, host) - began < latest
     cluster.lab.wait_until(lambda: cluster.active_on(host, ONCE), PATIENCE, "it is started again")
     cluster.until_running({ONCE: host})
     assert cluster.active_on(host, GUARD)
@@ -132,6 +132,18 @@ def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_ag
         PATIENCE,
         "the guard leaves with the last unit that needs it",
     )
+
+
+def test_a_host_that_was_frozen_for_less_than_its_lease_stops_nothing(cluster: Cluster) -> None:
+    host = started(cluster, ONCE)
+    pid, guard = cluster.main_pid(host, ONCE), cluster.main_pid(host, GUARD)
+    for _ in range(3):
+        cluster.lab.pause(host)
+        time.sleep(3)  # More than a watchdog of 2 s would bear.
+        cluster.lab.resume(host)
+        time.sleep(LEASE / 2)  # The lease is renewed meanwhile.
+    assert (cluster.main_pid(host, ONCE), cluster.main_pid(host, GUARD)) == (pid, guard)
+    assert [end for _, end in runs(cluster, host, ONCE)] == [FOR_EVER]
 
 
 def test_a_host_that_was_frozen_for_long_stops_its_stale_copies_at_once(cluster: Cluster) -> None:

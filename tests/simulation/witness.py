@@ -90,6 +90,8 @@ class Witness:
         self._seen_double = 0
         self._unsettled: set[UnitName] = set()
         """Units that the registry forgot something about when it was set back, until they are where it says."""
+        self._unaware: set[str] = set()
+        """Agents that may not have noticed yet that it was: they go on with what was asked for before."""
         self._subscription = store.subscribe(KEYS.prefix, store.revision, self._registry_changed)
 
     def failed(self, who: str, error: BaseException) -> None:
@@ -100,6 +102,8 @@ class Witness:
 
     def committed(self, process: Process, revision: Revision, writes: Sequence[Write]) -> None:
         """See `Onlooker.committed`."""
+        if any(write.key.startswith(KEYS.machines) for write in writes):
+            self._unaware.discard(process.name)
         if process.name.startswith("sched") and any(write.key.startswith(KEYS.placements) for write in writes):
             mine = f"{process.name}/"
             if not self.books.leader.startswith(mine):
@@ -123,6 +127,7 @@ class Witness:
     def set_back(self) -> None:
         """The registry has become an older one, which takes nothing away from anybody."""
         before, now = dict(self.books.placements), self._loop.time()
+        self._unaware = {host.agent.name for host in self._hosts.values()}
         self._subscription = self._store.subscribe(
             KEYS.prefix, Revision(self._store.revision + 1), self._registry_changed
         )
@@ -199,7 +204,7 @@ class Witness:
             self.violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
         applied = host.files.records()[name]
         copy = _Copy(text, self._loop.time(), applied, excused=False)
-        copy.excused = not self._still_asks(copy, asked)
+        copy.excused = host.agent.name in self._unaware or not self._still_asks(copy, asked)
         self._copies[pair] = copy
         if name not in self._unsettled and not requirements_of(name, text).is_global:
             self._check_alone(host, name)

@@ -89,12 +89,13 @@ def _was_lost(history: History, run: Run, promises: Promises) -> Cause | None:
 
 
 def _was_frozen(history: History, run: Run, promises: Promises) -> Cause | None:
-    """The host was frozen for so long that its systemd takes the guard of the lease for dead."""
+    """The host was frozen for so long that its lease may have run out, by its own clock."""
     end = history.end(run)
     if not history.units[run.unit].stops:
         return None
     for strike in losses_of(history, run.host):
-        if strike.fault.kind is not FaultKind.HOST_PAUSED or strike.ended - strike.began < promises.watchdog:
+        lost = strike.began + promises.surely_held - history.stall(strike.span)
+        if strike.fault.kind is not FaultKind.HOST_PAUSED or strike.ended < lost:
             continue
         if run.began < strike.ended and strike.began <= end <= history.late_until(strike.ended, promises.thaw):
             return Cause(f"{run.host} was frozen", strike)

@@ -22,9 +22,6 @@ class Promises:
     thaw: float = 1.0
     """How long a stale copy may go on after its host was thawed."""
 
-    watchdog: float = 2.0
-    """What guards the lease counts as ended when it was frozen for longer, and takes along what is bound to it."""
-
     @property
     def recovery(self) -> float:
         """Within this of a fault everything runs again, if nothing holds it."""

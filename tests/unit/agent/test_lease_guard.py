@@ -13,7 +13,7 @@ from fleetpy.ids import LeaseID
 from fleetpy.planner.settings import PlanSettings
 from fleetpy.registry.lease import LeaseStatus
 from fleetpy_agent.files import DiskFiles
-from fleetpy_agent.lease_guard import GRACE, SIGN_OF_LIFE, TICK, kill, watch
+from fleetpy_agent.lease_guard import GRACE, LATEST, SIGN_OF_LIFE, TICK, kill, watch
 from fleetpy_agent.promise import Promise
 
 if TYPE_CHECKING:
@@ -107,13 +107,16 @@ def test_a_host_that_slept_past_the_deadline_is_through_within_a_tick(host: Host
     assert host.now <= 1002.0 + 3600 + 2 * TICK
 
 
-def test_signs_of_life_come_often_enough_for_the_watchdog(host: Host) -> None:
+def test_a_guard_that_stands_still_is_killed_soon_after_the_deadline_that_it_knew_of_and_not_before(host: Host) -> None:
     host.file.write_text("1008.0")
+    host.at(1003.0, lambda: host.file.write_text("1011.0"))
     host.watch()
-    moments = [moment for moment, words in host.told if words == "WATCHDOG=1"]
-    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    signs = [(moment, words) for moment, words in host.told if words.startswith("WATCHDOG=1\nWATCHDOG_USEC=")]
+    killed = [moment + int(words.rpartition("=")[2]) / 1_000_000 for moment, words in signs]
+    assert {round(moment, 6) for moment in killed} == {1008.0 + LATEST, 1011.0 + LATEST}
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(signs)]
     assert max(gaps) <= SIGN_OF_LIFE + TICK
-    assert f"WatchdogSec={4 * SIGN_OF_LIFE:g}s" in UNIT.read_text()
+    assert f"WatchdogSec={LATEST:g}s" in UNIT.read_text()
 
 
 class Bound:
@@ -168,8 +171,7 @@ def test_with_nothing_bound_to_it_there_is_nothing_to_wait_for(host: Host) -> No
 
 
 def test_the_scheduler_waits_longer_than_a_host_takes() -> None:
-    watchdog = 4 * SIGN_OF_LIFE
-    assert PlanSettings().stop_bound >= GRACE + watchdog + 2.0
+    assert PlanSettings().stop_bound >= GRACE + LATEST + 2.0
 
 
 LEASE, NEXT = LeaseID(7), LeaseID(8)

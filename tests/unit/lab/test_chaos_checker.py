@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fleetpy_lab.chaos.checker import check
@@ -8,6 +10,9 @@ from fleetpy_lab.chaos.history import Late
 from fleetpy_lab.chaos.promises import Promises
 from fleetpy_lab.chaos.spans import Span
 from tests.unit.lab.chaos_histories import APART, BESIDE, CHANGING, EVERY, HOSTS, KEEP, ONCE, Story
+
+if TYPE_CHECKING:
+    from fleetpy_lab.chaos.load import LoadUnit
 
 ALONE_IN_TIME = 25.0
 """What a unit with OnPartition=stop may take to run elsewhere."""
@@ -153,17 +158,22 @@ def test_a_thawed_host_has_a_second_to_stop_its_stale_copy() -> None:
     assert broken(story) == [("never twice", ONCE.name, 141.0)]
 
 
-def test_a_host_that_was_frozen_for_a_moment_stops_only_what_hangs_on_the_guard_of_the_lease() -> None:
-    story = Story((ONCE, KEEP))
+@pytest.mark.parametrize("unit", [ONCE, KEEP], ids=["stop", "keep"])
+def test_a_host_that_was_frozen_for_a_moment_stops_nothing(unit: LoadUnit) -> None:
+    story = Story((unit,))
     story.struck(FaultKind.HOST_PAUSED, "a", 100.0, 103.0)
-    story.ran("a", 0.5, 103.2, unit=ONCE)
-    story.ran("a", 104.0, unit=ONCE)
+    story.ran("a", 0.5, 103.2, unit=unit)
+    story.ran("a", 104.0, unit=unit)
+    assert broken(story) == [("nothing ends without a cause", unit.name, 103.2)]
+
+
+def test_a_host_that_was_frozen_for_as_long_as_its_lease_may_last_stops_what_is_to_stop() -> None:
+    story = Story((ONCE, KEEP))
+    story.struck(FaultKind.HOST_PAUSED, "a", 100.0, 106.0)
+    story.ran("a", 0.5, 106.2, unit=ONCE)
+    story.ran("a", 107.0, unit=ONCE)
     story.ran("a", 0.5, unit=KEEP)
     assert broken(story) == []
-    story.runs.pop()
-    story.ran("a", 0.5, 103.2, unit=KEEP)
-    story.ran("a", 104.0, unit=KEEP)
-    assert broken(story) == [("nothing ends without a cause", KEEP.name, 103.2)]
 
 
 def test_losing_etcd_for_longer_than_the_lease_stops_only_what_is_to_stop() -> None:
