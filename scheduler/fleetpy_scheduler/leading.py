@@ -17,7 +17,7 @@ from fleetpy.registry.cluster import Tables
 from fleetpy.registry.view import View
 from fleetpy_scheduler.fence import DeposedError, Fence
 from fleetpy_scheduler.keeping import CHECK_EVERY
-from fleetpy_scheduler.planning import PlanningLoop
+from fleetpy_scheduler.planning import PlanningLoop, SetBackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +27,9 @@ if TYPE_CHECKING:
     from fleetpy.registry.election import Election, Leadership
     from fleetpy.registry.keys import Keys
     from fleetpy.registry.protocol import Registry
-    from fleetpy.registry.view import Changes
     from fleetpy_scheduler.metrics import EngineMetrics
 
 _log = logging.getLogger(__name__)
-
-
-class SetBackError(LostRaceError):
-    """The registry was set back to an older state. Who is live will only be known when all have registered again."""
-
-
-def _end_term_if_set_back(changes: Changes[Decoded]) -> None:
-    if changes.set_back:
-        raise SetBackError("the registry was set back to an older state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +80,6 @@ class Scheduler:
         tables = Tables(self.keys)
         view: View[Decoded] = View(self.registry, self.keys.prefix, tables.decode)
         view.subscribe(tables.apply)
-        view.subscribe(_end_term_if_set_back)
         planning = PlanningLoop(
             registry=self.registry,
             keys=self.keys,

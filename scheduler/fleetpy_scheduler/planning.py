@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NoReturn
 
-from fleetpy.errors import UnavailableError
+from fleetpy.errors import LostRaceError, UnavailableError
 from fleetpy.planner.snapshot import Circumstances
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import GuardFailedError
@@ -59,6 +59,10 @@ class Turn:
     """False when a guard did not hold: the picture was old, and the next turn is due at once."""
 
 
+class SetBackError(LostRaceError):
+    """The registry was set back to an older state. Who is live will only be known when all have registered again."""
+
+
 class PlanningLoop:
     """One term of leadership, from the view's first reading on."""
 
@@ -85,6 +89,7 @@ class PlanningLoop:
         self._fence = fence
         self._planner = KeptPlanner(tables, keys, settings, metrics, check_every)
         view.subscribe(self._planner.apply)
+        view.subscribe(self._end_term_if_set_back)
         self._interval = interval
         self._clock = clock
         self._wall_clock = wall_clock
@@ -99,9 +104,10 @@ class PlanningLoop:
         self._woken = asyncio.Event()
         self._unsettled = False
         """A write's answer never came: nothing is planned before the fence was renewed."""
+        self._set_back = False
 
     async def run(self) -> NoReturn:
-        """Plan until the term ends by `DeposedError` or cancellation."""
+        """Plan until the term ends by `DeposedError`, `SetBackError` or cancellation."""
         await self._view.synced()
         self._view.subscribe(self._wake)
         backoff = Backoff()
@@ -125,7 +131,8 @@ class PlanningLoop:
     async def turn(self) -> Turn:
         """Look, plan and write once.
 
-        Raises `DeposedError` when this scheduler no longer leads, `UnavailableError` when the registry is away.
+        Raises `DeposedError` when this scheduler no longer leads, `SetBackError` when it is to lead anew, and
+        `UnavailableError` when the registry is away.
         """
         if self._unsettled:
             await self._view.at_least(await self._fence.renew())
@@ -139,6 +146,7 @@ class PlanningLoop:
         circumstances = Circumstances(
             self._tables.revision, lost_at, self._led_since, self._brake, silent, self._tables.released
         )
+        self._check_term()
         planned = self._planner.plan(circumstances, now)
         complete = await self._write_all(
             chain(
@@ -164,6 +172,7 @@ class PlanningLoop:
         seen = self._view.revision
         complete = True
         for batch in batches:
+            self._check_term()
             try:
                 with self._metrics.writing(batch.actions):
                     seen = await self._registry.commit(batch.writes, guards=[self._fence.guard, *batch.guards])
@@ -201,6 +210,16 @@ class PlanningLoop:
             _log.warning("The brake on mass failure is off")
         elif brake is not None and (before is None or brake.why != before.why):
             _log.warning("The brake on mass failure is on: %s. `fleetctl brake` shows and releases it", brake.why)
+
+    def _end_term_if_set_back(self, changes: Changes[Decoded]) -> None:
+        if changes.set_back:
+            self._set_back = True
+            self._woken.set()
+
+    def _check_term(self) -> None:
+        """Nothing that was decided in one past is written into another, even if the fence holds there."""
+        if self._set_back:
+            raise SetBackError("the registry was set back to an older state")
 
     def _wake(self, changes: Changes[Decoded]) -> None:
         if self._tables.matters_to_planning(changes):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
 
 from fleetpy.registry.protocol import Put
 from tests.fuzz.rubbish import rubbish
+from tests.support.odd_values import Complaints, odd_writes
 from tests.unit.api.harness import KEYS, M1, SLEEP, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = pytest.mark.looptime
 
@@ -53,3 +59,26 @@ async def test_rubbish_in_the_registry_hides_nothing_that_is_in_order(
         cluster.api.streams.close(stream)
         assert await cluster.set("good.service", "inactive") == HTTPStatus.NO_CONTENT
         assert "defect" not in caplog.text
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd_writes(KEYS, M1))
+async def test_whatever_stands_in_the_registry_is_told_of_once_and_the_api_answers(writes: Sequence[Put]) -> None:
+    async with serving() as cluster:
+        await cluster.join(M1)
+        await cluster.set("good.service", "launched", SLEEP)
+        await cluster.place("good.service", M1)
+        await cluster.report("good.service", M1)
+        before = await cluster.json("/fleet/v1/units/good.service")
+        with Complaints() as complaints:
+            revision = cluster.store.revision
+            for write in writes:
+                revision = cluster.store.commit([write])
+            await cluster.api.picture.at_least(revision)
+            assert await cluster.json("/fleet/v1/units/good.service") == before
+            for path in (*READS, *READS):
+                assert (await cluster.ask("GET", path)).status_code == HTTPStatus.OK
+            assert await cluster.set("good.service", "inactive") == HTTPStatus.NO_CONTENT
+            assert await cluster.set("new.service", "launched", SLEEP) == HTTPStatus.CREATED
+        assert complaints.repeated() == []
+        assert not [words for words in complaints.said if "defect" in words]

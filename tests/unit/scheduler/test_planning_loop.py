@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
 
 from fleetpy.errors import UnavailableError
-from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitName, UnitUID
+from fleetpy.ids import Epoch, LeaseID, MachineID, Revision, SessionID, UnitHash, UnitName, UnitUID
 from fleetpy.model.records import (
     BrakeRecord,
     BrakeReleaseRecord,
@@ -26,13 +27,15 @@ from fleetpy.planner.plan import PlanSettings
 from fleetpy.registry.cluster import Decoded, Tables
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import Delete, Put
+from fleetpy.registry.protocol import Delete, Put, Store
 from fleetpy.registry.view import View
 from fleetpy.unit.file import UnitFile
 from fleetpy_scheduler.fence import DeposedError, Fence
 from fleetpy_scheduler.metrics import EngineMetrics
-from fleetpy_scheduler.planning import PlanningLoop
+from fleetpy_scheduler.planning import PlanningLoop, SetBackError
 from tests.fuzz.rubbish import rubbish
+from tests.support.backup import backup, restore
+from tests.support.odd_values import Complaints, odd_writes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -70,6 +73,7 @@ class LossyRegistry(MemoryRegistry):
 class Term:
     """One leading scheduler, and a client of its own to write and look with."""
 
+    store: MemoryStore
     client: MemoryRegistry
     registry: LossyRegistry
     loop: PlanningLoop
@@ -141,7 +145,7 @@ async def leading() -> AsyncIterator[Term]:
         metrics=metrics,
         check_every=0.0,
     )
-    term = Term(client, registry, loop, view, tables, said, metrics)
+    term = Term(store, client, registry, loop, view, tables, said, metrics)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(view.run())
         await view.synced()
@@ -481,3 +485,40 @@ async def test_rubbish_in_the_registry_keeps_no_other_unit_from_being_placed(see
             entry.key.removeprefix(KEYS.placements) for entry in (await term.client.page(KEYS.placements)).entries
         }
         await term.loop.collect()
+
+
+@pytest.mark.looptime
+@settings(max_examples=25, deadline=None)
+@given(odd_writes(KEYS, M1))
+async def test_whatever_stands_in_the_registry_other_units_are_placed_and_it_is_told_of_once(
+    writes: Sequence[Write],
+) -> None:
+    async with leading() as term:
+        await term.join(M1, ttl=1000.0)
+        with Complaints() as complaints:
+            revision = Revision(0)
+            for write in writes:
+                if write.key != KEYS.leader:
+                    revision = await term.client.commit([write])
+            await term.want(HELLO)
+            await term.view.at_least(revision)
+            for _ in range(3):
+                await term.loop.turn()
+            await term.loop.collect()
+        placed = [entry.key for entry in (await term.client.page(KEYS.placements)).entries]
+        assert any(key.endswith(f"/{HELLO}") for key in placed)
+        assert complaints.repeated() == []
+
+
+@pytest.mark.looptime
+async def test_once_the_registry_was_set_back_nothing_is_written_in_this_term_though_its_fence_holds() -> None:
+    async with leading() as term:
+        saved = backup(term.store, term.store.now)
+        await term.join(M1)
+        restore(term.store, saved, Store(cluster=2))
+        await term.view.at_least(Revision(10**6))
+        record = UnitRecord(desired=UnitGoal.LOADED, hash=UnitHash("0" * 40), changed_at=NOW, changed_by="a test")
+        revision = term.store.commit([Put(KEYS.unit(HELLO), record.encode())])
+        with pytest.raises(SetBackError):
+            await term.loop.turn()
+        assert term.store.revision == revision
