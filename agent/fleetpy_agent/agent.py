@@ -86,7 +86,7 @@ class Agent:
         self._ledger = Ledger(files)
         self._troubles = Troubles(loop.time)
         self._refused = Refused(loop.time)
-        self._publisher = Publisher(home, session, self.states, self._premise)
+        self._publisher = Publisher(home, session, self.states, self._premise, lambda: self._jobs.next)
         self._observer = Observer(systemd, self._on_units_changed)
         self._jobs = Jobs(systemd, self, self._observer.catch_up, self._counted_on)
         self._executor = Executor(

@@ -73,7 +73,10 @@ class JobsListener(Protocol):
 @dataclass(slots=True, eq=False)
 class _Job:
     verb: Verb
+    began: float
+    """Seconds of the loop's clock."""
     task: asyncio.Task[None] | None = None
+    waits: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +122,12 @@ class Jobs:
         return {name: job.verb for name, job in self._jobs.items()}
 
     @property
+    def next(self) -> frozenset[UnitName]:
+        """The units whose job waits for others to end, and has not done so for long."""
+        long_ago = asyncio.get_running_loop().time() - PATIENCE
+        return frozenset(name for name, job in self._jobs.items() if job.waits and job.began > long_ago)
+
+    @property
     def queued(self) -> frozenset[UnitName]:
         """The units that systemd has a job of ours for, as far as we know: what `compare` needs the statuses of."""
         return frozenset(queued.name for queued in self._queued.values())
@@ -144,7 +153,7 @@ class Jobs:
                 before.task.cancel()
         if self._group is None:
             raise RuntimeError("jobs are submitted while `run` runs")
-        job = self._jobs[name] = _Job(verb)
+        job = self._jobs[name] = _Job(verb, asyncio.get_running_loop().time())
         job.task = self._group.create_task(self._carry_out(name, job))
 
     async def settle(self, names: Collection[UnitName], quiet: float, longest: float) -> None:
@@ -183,7 +192,7 @@ class Jobs:
 
     async def _carry_out(self, name: UnitName, job: _Job) -> None:
         try:
-            outcome = Outcome(job.verb, await self._queue_and_wait(name, job.verb))
+            outcome = Outcome(job.verb, await self._queue_and_wait(name, job))
             await self._catch_up(name)
         except (SystemdAwayError, SystemdRefusedError) as error:
             outcome = Outcome(job.verb, "refused" if isinstance(error, SystemdRefusedError) else "away", error)
@@ -192,14 +201,15 @@ class Jobs:
             self._progress.set()
             self._listener.job_ended(name, outcome)
 
-    async def _queue_and_wait(self, name: UnitName, verb: Verb) -> str:
+    async def _queue_and_wait(self, name: UnitName, job: _Job) -> str:
         """The job's result; raises what `Systemd.enqueue` raises."""
         loop = asyncio.get_running_loop()
-        await self._take_slot(verb)
+        await self._take_slot(job.verb)
+        job.waits = False
         try:
-            if verb is not Verb.STOP and not self._may_start():
+            if job.verb is not Verb.STOP and not self._may_start():
                 return WITHHELD
-            ended = await self._queue(name, verb)
+            ended = await self._queue(name, job.verb)
             deadline = loop.time() + DEADLINE
             await asyncio.wait([ended], timeout=PATIENCE)
         finally:

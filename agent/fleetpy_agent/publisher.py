@@ -50,7 +50,10 @@ class Statement(NamedTuple):
 
 
 class Publisher:
-    """The states of one machine; `compose` says what they are now, `premise` what one of them depends on."""
+    """The states of one machine; `compose` says what they are now, `premise` what one of them depends on.
+
+    `unsettled` are units that will have another state in a moment, to be told instead of the one of now.
+    """
 
     def __init__(
         self,
@@ -58,11 +61,13 @@ class Publisher:
         session: Session,
         compose: Callable[[], Mapping[UnitName, StateRecord]],
         premise: Callable[[UnitName], Guard | None],
+        unsettled: Callable[[], Collection[UnitName]],
     ) -> None:
         self._home = home
         self._session = session
         self._compose = compose
         self._premise = premise
+        self._unsettled = unsettled
         self._damper = Damper(asyncio.get_running_loop().time)
         self._published: dict[str, StateRecord | None] = {}
         """What the registry has; None for a key that may have one or another value, or none."""
@@ -173,11 +178,12 @@ class Publisher:
         """The keys to delete, and what to put."""
         states = {self._home.state(name): (name, state) for name, state in self._compose().items()}
         deletes, puts = sorted(self._published.keys() - states.keys()), {}
+        unsettled = self._unsettled()
         for key, (name, state) in sorted(states.items(), key=itemgetter(0)):
             before = self._published.get(key)
             if state is before or state == before:
                 continue
-            if before is None or self._damper.may_pass(key, state):
+            if before is None or (name not in unsettled and self._damper.may_pass(key, state)):
                 self._damper.passed(key, state)
                 puts[key] = Statement(state, self._premise(name))
             else:

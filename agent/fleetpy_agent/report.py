@@ -78,6 +78,8 @@ class _Told(NamedTuple):
 def _tell(name: UnitName, applied: AppliedRecord, picture: Picture, details: Details, problem: str | None) -> _Told:
     """Of a unit that systemd may know: what is still under way is not yet carried out."""
     status, job = picture.units.get(name, NOWHERE), picture.jobs.get(name)
+    if status == NOWHERE and applied.goal is UnitGoal.INACTIVE and not applied.adrift:
+        return _Told(problem=problem)  # Its files are on their way; that systemd has none yet goes without saying.
     stopping = job is Verb.STOP and applied.goal is UnitGoal.LOADED
     return _Told(
         goal=UnitGoal.LAUNCHED if stopping else applied.goal,

@@ -415,6 +415,20 @@ async def test_a_refusal_outlasts_its_placement_for_a_while() -> None:
         await until(lambda: not registry.states())
 
 
+async def test_of_a_unit_that_waits_for_its_turn_to_start_nothing_new_is_told() -> None:
+    async with one_host() as (registry, host):
+        host.systemd.usual = Behaviour(start=3.0)
+        with registry.together():
+            for number in range(20):
+                registry.place(f"u{number:02}.service")
+        host.start_agent()
+        await until(lambda: len(host.systemd.running()) == 16)
+        await settled(1.0)
+        told = [state.load for _, state in sorted(registry.states().items())]
+        assert told == ["loaded"] * 16 + [""] * 4
+        await until(lambda: {state.active for state in registry.states().values()} == {"active"})
+
+
 async def test_a_unit_that_is_placed_while_the_agent_looks_at_others_is_looked_at_too() -> None:
     async with one_host() as (registry, host):
         registry.place(DB)

@@ -268,7 +268,7 @@ async def test_a_state_keeps_a_unit_only_on_a_machine_that_is_registered() -> No
         return MachineRecord(id=MACHINE, session=session, hostname="host", public_ip="192.0.2.1", version="1")
 
     session = Session(home, MemoryFiles(), Renewer(network, TTL, asyncio.get_running_loop().time), describe)
-    publisher = Publisher(home, session, compose, lambda _: None)
+    publisher = Publisher(home, session, compose, lambda _: None, frozenset)
     await session.prepare(0.0)
     assert await publisher.ensure([WEB]) == frozenset()
     await session.complete()

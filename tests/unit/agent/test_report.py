@@ -11,7 +11,7 @@ from fleetpy.model.states import UnitGoal
 from fleetpy_agent.applied import STRAY, AppliedRecord
 from fleetpy_agent.reconcile import Picture
 from fleetpy_agent.report import Details, Findings, report
-from fleetpy_agent.systemd.protocol import UnitStatus, Verb
+from fleetpy_agent.systemd.protocol import NOWHERE, UnitStatus, Verb
 from tests.unit.agent.harness import DB, LAUNCHED, LOADED, WEB
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -48,6 +48,12 @@ def test_a_unit_that_nothing_was_done_with_yet_is_said_to_be_there_all_the_same(
     assert said(replace(SEEN, applied={}, units={})) == StateRecord(
         uid=UnitUID(1), epoch=Epoch(2), hash=UnitHash("a"), goal=UnitGoal.INACTIVE
     )
+
+
+def test_a_unit_whose_files_are_on_their_way_is_said_to_be_there_and_not_to_be_missing() -> None:
+    writing = DONE.replace(goal=UnitGoal.INACTIVE)
+    begun = said(replace(SEEN, applied={WEB: writing}, units={WEB: NOWHERE}))
+    assert begun == said(replace(SEEN, applied={}, units={}))
 
 
 def test_what_is_left_of_an_older_placement_is_said_to_be_of_that_one() -> None:
