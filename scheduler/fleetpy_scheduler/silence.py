@@ -54,9 +54,10 @@ class Silences:
         enough = (1 - self._settings.mass_loss_fraction) * total
         silent: set[MachineID] = set()
         well = 0
-        waiting = iter(sorted(live))
+        # As they are now: while some are asked for, others may go.
+        waiting = iter([live[machine] for machine in sorted(live)])
         while well < enough and (some := list(islice(waiting, AT_ONCE))):
-            found = await self._silent_of([live[machine] for machine in some if live[machine].lease])
+            found = await self._silent_of([machine for machine in some if machine.lease])
             well += len(some) - len(found)
             silent |= found
         self._silent = frozenset(silent)

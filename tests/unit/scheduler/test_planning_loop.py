@@ -33,12 +33,13 @@ from fleetpy.unit.file import UnitFile
 from fleetpy_scheduler.fence import DeposedError, Fence
 from fleetpy_scheduler.metrics import EngineMetrics
 from fleetpy_scheduler.planning import PlanningLoop, SetBackError
+from fleetpy_scheduler.silence import AT_ONCE
 from tests.fuzz.rubbish import rubbish
 from tests.support.backup import backup, restore
 from tests.support.odd_values import Complaints, odd_writes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from fleetpy.registry.protocol import Entry, Guard, LeaseTime, Write
 
@@ -55,6 +56,8 @@ class LossyRegistry(MemoryRegistry):
     loses_next = False
     commits = 0
     asked = 0
+    when_asked: Callable[[], object] | None = None
+    """What happens when a lease is asked for the first time."""
 
     async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
         self.commits += 1
@@ -66,6 +69,9 @@ class LossyRegistry(MemoryRegistry):
 
     async def lease_time(self, lease: LeaseID) -> LeaseTime | None:
         self.asked += 1
+        if self.when_asked is not None and self.asked == 1:
+            self.when_asked()
+            await asyncio.sleep(1)
         return await super().lease_time(lease)
 
 
@@ -423,6 +429,25 @@ async def test_machines_that_were_silent_and_are_heard_again_let_the_brake_go() 
             await term.client.renew_lease(lease)
         assert len((await term.loop.turn()).written) == 2
         assert await brake(term) is None
+
+
+@pytest.mark.looptime
+async def test_machines_may_vanish_while_the_leases_of_others_are_asked_for() -> None:
+    async with leading() as term:
+        await term.join(*ids(1, AT_ONCE + 6), ttl=1000)
+        await term.want("web@1.service")
+        await term.loop.turn()
+        vanishing = ids(AT_ONCE + 3, 2)
+
+        async def vanish() -> None:
+            await lose(term, vanishing)
+
+        await asyncio.sleep(600)  # All are silent, so that all are asked for.
+        await lose(term, ids(1, 1))
+        async with asyncio.TaskGroup() as group:
+            term.registry.when_asked = lambda: group.create_task(vanish())
+            await term.loop.turn()
+        assert not term.tables.machines.keys() & set(vanishing)
 
 
 @pytest.mark.looptime
