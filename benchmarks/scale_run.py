@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
     from benchmarks.scale_cluster import ControlPlane, Usage
 
+_KEPT = re.compile("grpc|db_total_size|put_total")
 CLIENT, WATCHER = "client", "watcher"
 CONTROL_PLANE = (CLIENT, API, SCHEDULER, ETCD)
 REAL, STAND_INS = "real", "stand-ins"
 MODULES = {REAL: "benchmarks.scale_agents", STAND_INS: "benchmarks.scale_stand_ins"}
-REST = 5.0
-"""Seconds before each run in which nothing happens."""
+SETTLE, REST = 5.0, 10.0
+"""Seconds after the last machine has registered; and seconds before each run, in which nothing happens."""
+LEAST = 0.01
+"""Seconds of the processor, as fine as it is counted."""
 PATIENCE = 60.0
 SLOWEST = 50
 """Units per second; a run that is slower has failed."""
@@ -53,13 +57,18 @@ class Run:
 
     @property
     def busiest(self) -> str:
-        """Which part of the control plane used most of the processor."""
-        return max(CONTROL_PLANE, key=lambda name: self.cpu[name])
+        """Which part of the control plane would be the first to use up a core."""
+        return min(CONTROL_PLANE, key=self._rate)
 
     @property
     def possible(self) -> float:
-        """Units per second if each part of the control plane had a core, and its busiest no more than one."""
-        return self.units / self.cpu[self.busiest]
+        """Units per second if each part of the control plane had a core, and no more than one."""
+        return self._rate(self.busiest)
+
+    def _rate(self, name: str) -> float:
+        """Units per second that a part of the control plane has a core's time for, beside what it uses at rest."""
+        left = 1 - self.rest.cpu.get(name, 0.0) / self.rest.at
+        return left * self.units / max(self.cpu[name], LEAST)
 
     @property
     def raw(self) -> dict[str, object]:
@@ -76,7 +85,7 @@ class Run:
             "rest": {"seconds": self.rest.at, **self.rest.cpu},
             "memory": dict(self.memory),
             "events": self.events,
-            "etcd": {name: value for name, value in self.used.etcd.items() if value and "grpc" in name},
+            "etcd": {name: value for name, value in self.used.etcd.items() if value and _KEPT.search(name)},
         }
 
 
@@ -88,6 +97,7 @@ def measure(machines: int, units: int, agents: str) -> Run:
         with running(watch, ROOT, answers=True) as watcher:
             assert watcher.stdout is not None
             assert watcher.stdout.readline().strip() == READY
+            time.sleep(SETTLE)
             resting = plane.usage()
             time.sleep(REST)
             before = plane.usage()

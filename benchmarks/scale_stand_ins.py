@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from benchmarks.clusters import machine_id
-from benchmarks.scale_agents import PATIENCE, describe
-from fleetpy.config import FleetConfig
+from benchmarks.scale_agents import CONFIG, PATIENCE, describe
 from fleetpy.ids import MachineID, Revision, SessionID, UnitName
 from fleetpy.model.records import PlacementRecord, StateRecord
 from fleetpy.model.states import UnitGoal
@@ -106,7 +105,7 @@ async def serve(url: str, first: int, count: int) -> None:
     """Play machines `first` and on until cancelled."""
     gc.freeze()
     registry = connect(EtcdSettings((url,), request_timeout=PATIENCE))
-    renewer = Renewer(registry, FleetConfig().agent_lease)
+    renewer = Renewer(registry, CONFIG.agent_lease)
     async with asyncio.TaskGroup() as group:
         group.create_task(renewer.run())
         machines = StandIns(registry, await renewer.grant(), group.create_task)
