@@ -114,6 +114,8 @@ class Witness:
         if batch is None:
             return
         before = self.books.apply(batch, self._loop.time())
+        # Somebody is back who has not seen the registry since before it was set back.
+        self._unsettled |= {name for (_, name), state in self.books.states.items() if state.adrift}
         for event in batch.events:
             key = event.key.removeprefix(KEYS.prefix)
             value = getattr(event, "value", None)
