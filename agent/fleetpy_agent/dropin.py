@@ -7,6 +7,7 @@
   lease up when they are gone, and not before. The other types are ordered before basic.target, and so before the
   agent: ordering them after it too would be a cycle.
 * Units with `OnPartition=stop` are bound to fleet-lease.service: systemd stops them when it ends.
+* Units with `RefuseManualStop=` can be stopped all the same: else they could never be moved, replaced or destroyed.
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ _STOPPED_BEFORE_THE_AGENT = {"service", "timer", "target"}
 _HARMLESS_AT_SHUTDOWN = {"socket", "path", "slice", "device"}
 
 
-def dropin(name: UnitName, epoch: Epoch, *, stops: bool = False) -> str:
-    """The drop-in's text, for a unit that `stops` on a partition or does not; empty where there is nothing to add."""
+def dropin(name: UnitName, epoch: Epoch, *, stops: bool = False, refuses_stop: bool = False) -> str:
+    """The drop-in's text; empty where there is nothing to add.
+
+    The unit `stops` on a partition or does not; its file `refuses_stop` by hand or does not.
+    """
     suffix = name.rpartition(".")[2]
     sections = []
     lines = [f"After={AGENT_SERVICE}\n"] if suffix in _STOPPED_BEFORE_THE_AGENT else []
     if stops:
         lines.append(f"BindsTo={GUARD_SERVICE}\nAfter={GUARD_SERVICE}\n")
+    if refuses_stop:
+        lines.append("RefuseManualStop=no\n")
     if lines:
         sections.append("[Unit]\n" + "".join(lines))
     if suffix in _SECTION_WITH_ENVIRONMENT:

@@ -171,11 +171,12 @@ class Executor:
     ) -> bool:
         """Write files, link and enable them; whether that calls for a reload."""
         for name in batch.names(Kind.WRITE):
-            placement, stops = wanted[name], texts[name].stops(name)
+            placement, text, stops = wanted[name], texts[name], texts[name].stops(name)
             try:
                 if self._ledger.records[name].goal is UnitGoal.INACTIVE:
                     self._ledger.put(name, _fresh(placement, stops=stops))
-                self._files.write(name, texts[name].text, dropin(name, placement.epoch, stops=stops))
+                added = dropin(name, placement.epoch, stops=stops, refuses_stop=text.refuses_stop)
+                self._files.write(name, text.text, added)
             except OSError as error:
                 self._give_up(batch, name, wanted, f"its files cannot be written: {error}", LATER)
 

@@ -35,6 +35,11 @@ class Text:
         """It has an [Install] section, which is to be put into force."""
         return any(option.section == "Install" for option in self.file.options)
 
+    @property
+    def refuses_stop(self) -> bool:
+        """It may say that nobody is to stop the unit by hand, which is what systemd takes the agent's doing for."""
+        return any((option.section, option.name) == ("Unit", "RefuseManualStop") for option in self.file.options)
+
     def stops(self, name: UnitName) -> bool:
         """Whether the unit of that name is one with `OnPartition=stop`; if that cannot be read, it is to be safe."""
         try:

@@ -74,6 +74,21 @@ def test_a_unit_that_systemd_refuses_or_that_fails_is_told_of_and_holds_up_nobod
     cluster.lab.wait_until(lambda: not problem(cluster, bad[1]), SOON, "nothing is left of it")
 
 
+def test_a_unit_that_is_not_to_be_stopped_by_hand_can_be_stopped_replaced_and_destroyed(cluster: Cluster) -> None:
+    text = here(cluster, f"[Unit]\nRefuseManualStop=yes\n{SLEEPER}")
+    name = cluster.write("clings.service", text)
+    cluster.fleetctl("start", name)
+    until_active(cluster, name)
+    cluster.fleetctl("stop", name)
+    cluster.lab.wait_until(lambda: not cluster.active_on(HERE, name), SOON, "it is stopped")
+    cluster.fleetctl("start", name)
+    cluster.write(name, text.replace("RefuseManualStop=yes", "RefuseManualStop=yes\nDescription=another"))
+    cluster.fleetctl("start", "--replace", name)
+    until_active(cluster, name)
+    cluster.fleetctl("destroy", name)
+    assert not cluster.active_on(HERE, name)
+
+
 def test_a_unit_that_is_masked_on_a_host_runs_on_another(cluster: Cluster) -> None:
     mask = "/etc/systemd/system/masked.service"
     masked = HOSTS[:2]

@@ -549,3 +549,12 @@ async def test_a_unit_file_that_systemd_will_not_link_takes_no_other_along() -> 
         await until(lambda: (state := registry.state(WEB)) is not None and "is masked" in (state.problem or ""))
         assert (state := registry.state(DB)) is not None
         assert state.problem is None
+
+
+@pytest.mark.parametrize(("option", "added"), [("RefuseManualStop=yes", True), ("RefuseManualStart=yes", False)])
+async def test_a_unit_that_is_not_to_be_stopped_by_hand_can_be_stopped_by_the_agent(option: str, added: bool) -> None:  # noqa: FBT001
+    async with one_host() as (registry, host):
+        registry.place(WEB, unit_text=f"[Unit]\n{option}\n\n[Service]\nExecStart=/bin/app\n")
+        host.start_agent()
+        await until(lambda: WEB in host.systemd.running())
+        assert ("RefuseManualStop=no\n" in host.files.dropins[WEB]) is added

@@ -47,6 +47,10 @@ def test_what_stops_on_a_partition_is_bound_to_the_guard_of_the_lease(name: str,
     assert dropin(UnitName(name), Epoch(7), stops=True) == text
 
 
+def test_what_is_not_to_be_stopped_by_hand_can_be_stopped_by_the_agent() -> None:
+    assert dropin(UnitName("web.slice"), Epoch(7), refuses_stop=True) == "[Unit]\nRefuseManualStop=no\n"
+
+
 def test_what_only_waits_for_others_may_be_up_when_the_registration_ends() -> None:
     names = ["web.service", "srv.mount", "backup.timer", "web.socket", "spool.path", "web.slice"]
     assert [name for name in names if runs_something(UnitName(name))] == ["web.service", "srv.mount", "backup.timer"]
