@@ -57,6 +57,8 @@ class Known:
     revision: Revision | None
     adrift: bool = False
     """It runs somewhere, though the registry was set back to a state in which nothing says that it should."""
+    restarted: str | None = None
+    """The last stamp of a restart that an agent says it has carried out; the registry may have forgotten that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +163,14 @@ def _restart(wish: Wish, known: Known | None, author: Author) -> Decision:
     before = _readable(name, known)
     if before.desired is UnitGoal.INACTIVE:
         raise RefusedError(HTTPStatus.CONFLICT, f"unit {name} is inactive: there is nothing to restart; start it")
-    stamp = _stamp_after(before.restarted, author.at)
+    stamp = _stamp_after(max(before.restarted or "", known.restarted or ""), author.at)
     return Decision(Status.CHANGED, known, _changed(before, author, desired=UnitGoal.LAUNCHED, restarted=stamp))
 
 
-def _stamp_after(before: str | None, at: datetime) -> str:
+def _stamp_after(before: str, at: datetime) -> str:
     """A stamp for a restart that is asked for now: later than the unit's last one, whatever clock that was made by."""
-    if before is not None:
-        with contextlib.suppress(ValueError):
-            at = max(at, datetime.fromisoformat(before) + timedelta(microseconds=1))
+    with contextlib.suppress(ValueError):
+        at = max(at, datetime.fromisoformat(before) + timedelta(microseconds=1))
     return at.isoformat(timespec="microseconds")
 
 

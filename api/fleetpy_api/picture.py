@@ -80,8 +80,10 @@ class Picture:
         """The unit as it is stored, if there is one."""
         unit = self._tables.units.get(name)
         if unit is not None:
-            adrift = any(state.report.adrift for state in self._tables.states.of_unit(name))
-            return Known(unit.record, unit.mod_revision, adrift)
+            states = tuple(self._tables.states.of_unit(name))
+            adrift = any(state.report.adrift for state in states)
+            restarted = max((state.restarted or "" for state in states), default=None)
+            return Known(unit.record, unit.mod_revision, adrift, restarted)
         return Known(None, None) if name in self._tables.left_out else None
 
     def unit_names(self) -> Collection[UnitName]:

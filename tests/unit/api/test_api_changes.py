@@ -13,7 +13,7 @@ from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import MAX_OPERATIONS, Put
 from fleetpy.unit.file import MAX_OPTIONS, MAX_UNIT_FILE_BYTES
 from tests.support.faulty import Faults
-from tests.unit.api.harness import GLOBAL, KEYS, NOON, SLEEP, WAKE, faulty, serving
+from tests.unit.api.harness import GLOBAL, KEYS, M1, NOON, SLEEP, WAKE, faulty, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,6 +203,17 @@ async def test_a_later_restart_has_a_later_stamp_though_this_hosts_clock_is_behi
         (first,) = await cluster.change({"name": "a.service", "action": "restart"})
         (second,) = await cluster.change({"name": "a.service", "action": "restart"})
         assert ahead < first["restarted"] < second["restarted"]
+
+
+async def test_a_restart_has_a_later_stamp_than_one_that_the_registry_has_forgotten() -> None:
+    """It was set back since; an agent restarts a unit only for a later stamp than it has seen."""
+    ahead = "2099-01-01T00:00:00.000000+00:00"
+    async with serving() as cluster:
+        await cluster.set("a.service", "launched", SLEEP)
+        await cluster.join(M1)
+        await cluster.report("a.service", M1, restarted=ahead)
+        (result,) = await cluster.change({"name": "a.service", "action": "restart"})
+        assert result["restarted"] > ahead
 
 
 @pytest.mark.parametrize(("name", "code"), [("off.service", 409), ("none.service", 404), ("a@.service", 400)])
