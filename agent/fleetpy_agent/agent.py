@@ -223,12 +223,13 @@ class Agent:
             self._woken.set()
 
     def _guarded_changes(self, *, lost: bool) -> dict[UnitName, AppliedRecord]:
-        return guarded.changes(self._ledger.records, self._observer.units, self._jobs.under_way, lost=lost)
+        bound = self._ledger.bound
+        return guarded.changes(bound, self._observer.units, self._jobs.under_way, lost=lost) if bound else {}
 
     async def _look_after_guarded(self) -> None:
         """Note what became of the units that are bound to the guard of the lease."""
         guard = self._observer.units.get(GUARD_SERVICE, NOWHERE)
-        if guard.active == "failed" and not any(record.stops for record in self._ledger.records.values()):
+        if guard.active == "failed" and not self._ledger.bound:
             with contextlib.suppress(SystemdRefusedError):
                 await self._systemd.reset_failed(GUARD_SERVICE)  # Its failure is over, and mended.
         if not self._guarded_changes(lost=True):

@@ -21,22 +21,33 @@ class Ledger:
     def __init__(self, files: HostFiles) -> None:
         self._files = files
         self._records = files.records()
+        self._bound = {name: record for name, record in self._records.items() if record.stops}
 
     @property
     def records(self) -> Mapping[UnitName, AppliedRecord]:
         """Every unit that may have left something in systemd."""
         return self._records
 
+    @property
+    def bound(self) -> Mapping[UnitName, AppliedRecord]:
+        """Those of units that are bound to the guard of the lease: asked for at the end of each job, so kept apart."""
+        return self._bound
+
     def put(self, name: UnitName, record: AppliedRecord) -> None:
         """Keep a record."""
         if self._records.get(name) != record:
             self._files.save(name, record)
             self._records[name] = record
+            if record.stops:
+                self._bound[name] = record
+            else:
+                self._bound.pop(name, None)
 
     def drop(self, name: UnitName) -> None:
         """Nothing of the unit is left."""
         self._files.forget(name)
         self._records.pop(name, None)
+        self._bound.pop(name, None)
 
     def begin_again(self, name: UnitName) -> None:
         """The unit is unloaded, and comes again at once: until then something of it may be here all the same."""
