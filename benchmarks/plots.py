@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.results import Result
 
 _OURS, _PLAIN, _TARGET = "#1f6fb4", "#7f7f7f", "#c23b22"
-_MORE = ("#1f6fb4", "#e0912f", "#4c9f50", "#8d5fb0", "#7f7f7f")
+_MORE = ("#1f6fb4", "#e0912f", "#4c9f50", "#8d5fb0", "#7f7f7f", "#a5652a", "#d377b5", "#3aa6a6", "#b3a02f")
 _DAEMONS = ("fleet-agent", "fleet-scheduler", "fleet-api")
 _STYLE = {
     "svg.fonttype": "none",
@@ -108,7 +108,7 @@ def _idle(result: Result) -> Any:
 
 
 def _planner(result: Result) -> Any:
-    figure, axes = plt.subplots(figsize=(6.5, 4.4))
+    figure, axes = plt.subplots(figsize=(6.5, 4.6))
     rows = result.rows("units", "shape", "step", "seconds")
     steps = list(dict.fromkeys(row["step"] for row in rows))
     for color, step in zip(_MORE, steps, strict=False):
@@ -123,7 +123,7 @@ def _planner(result: Result) -> Any:
     axes.plot([largest] * len(bounds), bounds, "_", color=_TARGET, markersize=24, label="targets")
     axes.plot([], [], ":", color="black", label="dotted: units without constraints")
     axes.set(xlabel="units", ylabel="seconds for a plan")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
