@@ -21,7 +21,7 @@ from fleetpy.registry.etcd import EtcdSettings, connect
 from fleetpy.registry.protocol import Put
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from benchmarks.report import Cell, Options
     from benchmarks.scale_run import Run
@@ -35,6 +35,8 @@ RATE = 3_750.0
 LIMIT_UNITS = 10_000
 """Units of which etcd alone is given the writes, at the most."""
 WHICH = (Column("played", "agents"), Column("machines", "machines", ","), Column("units", "units", ","))
+GROWTH = 1.1
+"""The target: what etcd is asked per unit does not grow with the machines, but for so much that may be chance."""
 _PERCENTILES = (50, 95, 99)
 
 
@@ -50,10 +52,47 @@ def run(options: Options) -> Report:
     last = runs[-1]
     what = f"{last.units:,} units on {last.machines:,} machines, {last.agents}"
     targets = [
-        Target(f"{what}, submitted to reported running", RATE, last.units / last.seconds, "units/s", at_least=True),
-        Target(f"{what}, by the busiest process", RATE, last.possible, "units/s", at_least=True),
+        Target(
+            f"{what}, submitted to reported running",
+            RATE,
+            last.units / last.seconds,
+            "units/s",
+            at_least=True,
+            number=",.0f",
+        ),
+        Target(
+            f"{what}, by the busiest process",
+            RATE,
+            last.possible,
+            "units/s",
+            at_least=True,
+            number=",.0f",
+            beside="what is possible where each process of the control plane has a core",
+        ),
+        *_growth(runs),
     ]
     return Report("scale", tables, targets, raw={"runs": [one.raw for one in runs]})
+
+
+def _growth(runs: Sequence[Run]) -> Iterator[Target]:
+    """What etcd is asked per unit, on the most machines beside the fewest."""
+    like_last = [one for one in runs if one.agents == runs[-1].agents]
+    few, many = (choose(like_last, key=lambda one: one.machines) for choose in (min, max))
+    if few.machines < many.machines:
+        between = f"{few.machines:,} to {many.machines:,} machines"
+        for what, limit, asked in (("puts", GROWTH, _puts), ("transactions and reads", None, _requests_of)):
+            before, after = asked(few), asked(many)
+            each = " and ".join(f"{one.units / one.machines:,.0f}" for one in (few, many))
+            beside = f"{before:.2f}, then {after:.2f}; with {each} units to a machine"
+            yield Target(f"etcd: {what} per unit, from {between}", limit, after / before, "x", beside=beside)
+
+
+def _puts(one: Run) -> float:
+    return one.used.total("etcd_debugging_mvcc_put_total") / one.units
+
+
+def _requests_of(one: Run) -> float:
+    return (one.used.messages("Txn") + one.used.messages("Range")) / one.units
 
 
 def _limits(units: int) -> Table:
