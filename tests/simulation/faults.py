@@ -286,11 +286,16 @@ class Faults:
             process.network_changed()
 
     def _registry_set_back(self) -> Callable[[], None]:
-        """From a backup that is made now, or from nothing, as when all of it is lost."""
-        store, dice = self._network.store, self._dice
+        """From a backup that is made now, or from nothing, as when all of it is lost.
+
+        A backup from before another one was restored is not: that could take the registry forwards (docs/adr/0012).
+        """
+        store, dice, made = self._network.store, self._dice, self._network.restored
         saved = backup(store, store.now) if dice.random() < 0.8 else MemoryStore(store.now)
 
         def end() -> None:
+            if made != self._network.restored:
+                return
             self._trace.note("registry", "is set back from revision %s to %s", store.revision, saved.revision)
             self._network.restored += 1
             name = store.store

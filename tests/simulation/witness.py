@@ -206,7 +206,10 @@ class Witness:
             self.violate(f"{host.letter} started {name} again, and nobody has asked for that", name)
         applied = host.files.records()[name]
         copy = _Copy(text, self._loop.time(), applied, excused=False)
-        copy.excused = host.agent.name in self._unaware or not self._still_asks(copy, asked)
+        copy.excused = not self._still_asks(copy, asked)
+        if host.agent.name in self._unaware:
+            copy.excused = True
+            self._unsettled.add(name)
         self._copies[pair] = copy
         if name not in self._unsettled and not requirements_of(name, text).is_global:
             self._check_alone(host, name)
