@@ -12,6 +12,7 @@ from tests.support.stamps import FOR_EVER, IGNORES_TERM, assert_never_twice, cle
 
 ONCE, STUBBORN, KEPT, GUARD = "once.service", "stubborn.service", "kept.service", "fleet-lease.service"
 STOPS = "[X-Fleet]\nOnPartition=stop\n"
+PYTHON = "/opt/fleetpy/bin/python3"
 NEVER_STOPS = stamped(IGNORES_TERM, "TimeoutStopSec=infinity", "KillMode=process") + STOPS
 LEASE = 8.0
 """Seconds that a machine's lease runs on after its last renewal, with the default `agent_ttl`."""
@@ -132,6 +133,16 @@ def test_a_guard_that_is_killed_or_frozen_takes_it_along_and_both_are_started_ag
         PATIENCE,
         "the guard leaves with the last unit that needs it",
     )
+
+
+def test_lease_and_guard_count_the_time_for_which_a_host_sleeps(cluster: Cluster) -> None:
+    slept = 100_000
+    told = "import time; print(int({module}.boot_time() - time.monotonic()))"
+    for module in ("fleetpy.registry.lease", "fleetpy_agent.lease_guard"):
+        program = f"import {module}; {told.format(module=module)}"
+        asleep = ("unshare", "--time", f"--boottime={slept}", PYTHON, "-c", program)
+        awake = int(cluster.said(HOSTS[0], PYTHON, "-c", program))
+        assert abs(int(cluster.said(HOSTS[0], *asleep)) - awake - slept) <= 1
 
 
 def test_a_host_that_was_frozen_for_less_than_its_lease_stops_nothing(cluster: Cluster) -> None:
