@@ -102,7 +102,8 @@ def _idle(result: Result) -> Any:
     memory.plot(sizes, [55.0] * len(sizes), "_--", color=_TARGET, markersize=14, label="target: agent")
     others = [65 + 0.002 * units for units in sizes]
     memory.plot(sizes, others, "_:", color=_TARGET, markersize=14, label="target: the others")
-    memory.set(xlabel="units", ylabel="MB resident", ylim=(0, None), xlim=(0, 1.2 * sizes[-1]))
+    memory.set(xlabel="units", ylabel="MB resident", xlim=(0, 1.2 * sizes[-1]))
+    memory.set_ylim(0, 1.1 * max(*(row["rss"] for row in rows if row["service"] in _DAEMONS), *others))
     memory.legend(loc="lower right")
     return figure
 
