@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from fleetpy.planner.snapshot import Circumstances, Machine, Placement, Report, 
 from fleetpy.unit.requirements import Requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from fleetpy.planner.plan import Plan
 
@@ -24,7 +23,8 @@ DISKS = ("ssd", "hdd")
 INSTANCES = 10
 """Units of one service that keep out of each other's way."""
 _PER_ROUND = 10
-_HASH = UnitHash("5" * 40)
+TEXT = UnitHash("5" * 40)
+"""The hash of every unit's text."""
 _NAMESPACE = uuid.UUID("c0de0000-0000-4000-8000-000000000000")
 
 
@@ -45,7 +45,7 @@ def build_snapshot(units: int, machines: int, shape: Shape) -> Snapshot:
     alive = {machine.id: machine for machine in map(_machine, range(machines))}
     wishes = _plain(units) if shape is Shape.PLAIN else _mixed(units)
     wanted = {
-        UnitName(name): Unit(UnitName(name), UnitUID(number + 1), _HASH, UnitGoal.LAUNCHED, wish)
+        UnitName(name): Unit(UnitName(name), UnitUID(number + 1), TEXT, UnitGoal.LAUNCHED, wish)
         for number, (name, wish) in enumerate(wishes)
     }
     return Snapshot(Circumstances(Revision(units + 1)), alive, wanted, {}, {})
@@ -60,30 +60,8 @@ def carry_out(snapshot: Snapshot, plan: Plan) -> Snapshot:
         key = (action.machine, action.name)
         placements[key] = Placement(*key, action.uid, action.hash, action.goal, action.epoch, action.restarted)
         reports[key] = Report(*key, action.uid, action.epoch, None, action.hash)
-    return replace(snapshot, circumstances=_later(snapshot), placements=placements, reports=reports)
-
-
-def lose_fullest_machine(snapshot: Snapshot, now: float) -> tuple[Snapshot, int]:
-    """The cluster without the machine that has the most units, and how many of them are not global."""
-    fullest, _ = Counter(machine for machine, _ in snapshot.placements).most_common(1)[0]
-    machines = {id_: machine for id_, machine in snapshot.machines.items() if id_ != fullest}
-    reports = {key: report for key, report in snapshot.reports.items() if key[0] != fullest}
-    moving = sum(
-        machine == fullest and not snapshot.units[name].requirements.is_global for machine, name in snapshot.placements
-    )
-    return replace(snapshot, circumstances=_later(snapshot, {fullest: now}), machines=machines, reports=reports), moving
-
-
-def add_unit(snapshot: Snapshot) -> Snapshot:
-    """The cluster with one more unit, which asks for a region."""
-    name = UnitName("newcomer.service")
-    wish = Requirements(metadata=(("region", frozenset({REGIONS[0]})),))
-    unit = Unit(name, UnitUID(snapshot.circumstances.revision + 1), _HASH, UnitGoal.LAUNCHED, wish)
-    return replace(snapshot, circumstances=_later(snapshot), units={**snapshot.units, name: unit})
-
-
-def _later(snapshot: Snapshot, lost_at: Mapping[MachineID, float] | None = None) -> Circumstances:
-    return Circumstances(Revision(snapshot.circumstances.revision + 1), lost_at or {})
+    later = Circumstances(Revision(snapshot.circumstances.revision + 1))
+    return replace(snapshot, circumstances=later, placements=placements, reports=reports)
 
 
 def machine_id(number: int) -> MachineID:

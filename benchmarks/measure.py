@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
@@ -71,6 +71,13 @@ def timed(function: Callable[[], T], *, at_least: int, at_most: int, budget: flo
         took.append(another)
     seconds, cpu = zip(*took, strict=True)
     return result, Timing(seconds, cpu, peak)
+
+
+def together(timings: Sequence[Timing]) -> Timing:
+    """Calls that were timed one by one."""
+    seconds = tuple(second for timing in timings for second in timing.seconds)
+    cpu = tuple(second for timing in timings for second in timing.cpu)
+    return Timing(seconds, cpu, max(timing.peak for timing in timings))
 
 
 def _call(function: Callable[[], T]) -> tuple[T, float, float]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fleetpy.ids import MachineID, UnitName
     from fleetpy.placement.refusal import Refusal
     from fleetpy.placement.rule import Rule
-    from fleetpy.planner.candidates import Kind
     from fleetpy.planner.snapshot import Machine, Snapshot, Unit
 
 _NO_MACHINES = "there are no machines in the cluster"
@@ -64,7 +63,8 @@ class Explainer:
         self._order = index.order
         self._candidates = index.candidates
         self._why_held = why_held
-        self._said: dict[Kind, str] = {}
+        self._sayings = index.sayings
+        self._sayings.refresh()
 
     @classmethod
     def of(cls, snapshot: Snapshot, why_held: Callable[[UnitName], str | None] = _never_held) -> Explainer:
@@ -134,10 +134,11 @@ class Explainer:
         if self._occupancy.homes(unit.name) or self._occupancy.refusals.of(unit.name):
             return in_words(self._count(unit, self._occupancy.machines, ALL_RULES))
         kind = self._candidates.kind(unit)
-        said = self._said.get(kind)
+        said = self._sayings.about(kind)
         if said is None:
             counted = self._count(unit, self._candidates.suitable(unit), NEIGHBOUR_RULES)
-            said = self._said[kind] = in_words(counted + self._candidates.unsuitable(unit))
+            said = in_words(counted + self._candidates.unsuitable(unit))
+            self._sayings.say(kind, said)
         return said
 
     def _count(self, unit: Unit, among: Iterable[MachineID], rules: Iterable[Rule]) -> Counter[Refusal]:

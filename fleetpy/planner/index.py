@@ -18,6 +18,7 @@ from fleetpy.planner.candidates import Candidates
 from fleetpy.planner.facts import Facts
 from fleetpy.planner.occupancy import Occupancy
 from fleetpy.planner.order import Order
+from fleetpy.planner.sayings import Sayings
 from fleetpy.planner.unrest import Unrest
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Index:
         self.order = Order(self.facts.units)
         self.occupancy = Occupancy(self.facts, self.order)
         self.candidates = Candidates(self.occupancy, self.order)
+        self.sayings = Sayings(self.occupancy)
         self.unrest = Unrest(self.facts, self.occupancy, self.order)
         # What has changed since `refresh`: units and machines as they were then, placements and reports by their keys.
         # In the order in which it was told, which a set has not, and in which values lie in memory: it saves a sixth of
@@ -148,6 +150,7 @@ class Index:
             if value is not None:
                 occupancy.loads.setdefault(machine, 0)
             occupancy.stirred.add(machine)
+            occupancy.stir.machines = True
             self.candidates.change(machine, before, value)
             self._pairs.update(((machine, name), None) for name in facts.on(machine))
             for name in self.unrest.globals:

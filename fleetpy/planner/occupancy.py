@@ -14,6 +14,7 @@ What a plan decides is drafted into the picture, and taken back when the plan is
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fleetpy.planner.places import Places
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
     from fleetpy.planner.snapshot import Machine, Placement, Unit
 
 _NOBODY: frozenset[UnitName] = frozenset()
+
+
+@dataclass(slots=True)
+class Stir:
+    """What has changed in the picture, or was drafted, since `Sayings` cleared this."""
+
+    names: set[UnitName] = field(default_factory=set)
+    """The units that have come to a machine, or left one."""
+    patterns: set[str] = field(default_factory=set)
+    """The patterns that units have no longer, or only now."""
+    machines: bool = False
+    """Whether any machine has come, gone, or become another."""
 
 
 class Occupancy:
@@ -52,7 +65,8 @@ class Occupancy:
         self.refusals = Places()
         """The live machines whose agents have refused a unit of the name."""
         self.stirred: set[MachineID] = set()
-        """The machines on which anything has changed, or was drafted, since somebody cleared this."""
+        """The machines on which anything has changed, or was drafted, since `Candidates` cleared this."""
+        self.stir = Stir()
         self._homes = Places()
         self._occupied = Places()
         self._drafted: list[Pair] = []
@@ -109,6 +123,7 @@ class Occupancy:
         """Show this; whether the machine has become, or is no longer, a home."""
         if occupied != (machine in self._occupied.of(name)):
             self.stirred.add(machine)
+            self.stir.names.add(name)
             unit = self.units.get(name)
             if occupied:
                 self._occupied.add(name, machine)
@@ -123,6 +138,7 @@ class Occupancy:
         if home == (machine in self._homes.of(name)):
             return False
         self.stirred.add(machine)
+        self.stir.names.add(name)
         if home:
             self._homes.add(name, machine)
             self.homeless.discard(name)
@@ -148,6 +164,7 @@ class Occupancy:
             ]
             relation.begin([pattern for _, _, new in others for pattern in new], self._occupied)
             for name, old, new in others:
+                self.stir.patterns.update(old, new)
                 for machine in self._occupied.of(name):
                     self.stirred.add(machine)
                     relation.remove_own(machine, name, old)

@@ -110,3 +110,37 @@ def test_an_index_that_is_kept_plans_as_the_whole_snapshot_does(cluster: Cluster
                 cluster.let_agents_work()
                 tell(index, written, cluster.snapshot())
         now += data.draw(st.sampled_from([0.0, 1.0, 12.0, 400.0]))
+
+
+CROWD = [f"{family}@{number}.service" for family in "ab" for number in range(1, 5)]
+KEEP_APART = st.lists(st.sampled_from(["a@*.service", "b@*.service", "*@1.service", "b@[1-2].service"]), max_size=2)
+CROWDED = st.one_of(
+    st.fixed_dictionaries({"conflicts": KEEP_APART}),
+    st.fixed_dictionaries({"conflicts": KEEP_APART}),
+    st.fixed_dictionaries({"replaces": st.sampled_from([["a@1.service"], ["b@*.service"]])}),
+    st.fixed_dictionaries({"machine_of": st.just([UnitName("a@1.service")])}),
+)
+
+
+@unhurried
+@given(
+    st.integers(1, 3), st.lists(st.dictionaries(st.sampled_from(CROWD), CROWDED | st.none()), min_size=2, max_size=8)
+)
+def test_the_reasons_of_units_that_find_no_room_are_those_of_the_whole_snapshot(
+    count: int, history: list[dict[str, dict[str, Any] | None]]
+) -> None:
+    cluster = Cluster.of(*MACHINES[:count])
+    index = Index.of(cluster.snapshot())
+    before = cluster.snapshot()
+    for step in history:
+        for name, wish in step.items():
+            if wish is not None:
+                cluster.submit(name, uid=cluster.revision, **wish)
+            else:
+                cluster.units.pop(UnitName(name), None)
+        for _ in range(2):
+            tell(index, before, before := cluster.snapshot())
+            planned = plan_next(index, before.circumstances, NOW, SETTINGS)
+            assert planned == plan(before, NOW, SETTINGS)
+            cluster.carry_out(planned)
+            cluster.let_agents_work()

@@ -27,6 +27,31 @@ def test_the_order_in_which_patterns_are_given_makes_no_difference(patterns: lis
     assert PatternIndex(reversed(patterns)).standing_for(UnitName(name)) == one
 
 
+@unhurried
+@given(st.lists(st.sampled_from(PATTERNS)), st.data())
+def test_patterns_that_were_taken_out_are_as_if_they_had_never_been_there(
+    given: list[str], data: st.DataObject
+) -> None:
+    names = [UnitName(name) for name in ("a", "ab", "abc", "b]")]
+    index = PatternIndex(given)
+    for name in names:
+        index.standing_for(name)
+    gone = data.draw(st.lists(st.sampled_from(given), unique=True)) if given else []
+    for pattern in gone:
+        assert index.remove(pattern) == (given.count(pattern) == 1)
+        given.remove(pattern)
+    assert [index.standing_for(name) for name in names] == [PatternIndex(given).standing_for(name) for name in names]
+    assert bool(index) == bool(given)
+
+
+@unhurried
+@given(st.sets(st.sampled_from([*PATTERNS, *(f"{number}*" for number in range(16))])))
+def test_of_few_patterns_and_of_many_the_same_names_are_found(patterns: set[str]) -> None:
+    names = [UnitName(name) for name in ("a", "ab", "abc", "b]", "1a", "12")]
+    found = sorted(PatternIndex(patterns).meeting(patterns, names))
+    assert found == sorted((pattern, name) for pattern in patterns for name in names if matches(pattern, name))
+
+
 def test_no_patterns_stand_for_nothing() -> None:
     assert not PatternIndex([])
     assert PatternIndex([]).standing_for(UnitName("a")) == ()
