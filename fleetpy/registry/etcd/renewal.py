@@ -53,8 +53,8 @@ async def renew(requests: Requests, lease: LeaseID) -> float:
     async def send(channel: Channel, metadata: Metadata, timeout: float) -> LeaseKeepAliveResponse:  # noqa: ASYNC109
         call = channel.lease.LeaseKeepAlive(timeout=timeout, metadata=metadata)
         try:
+            # That no more will come is not said: gRPC has an error of its own for a call that has ended by then.
             await call.write(LeaseKeepAliveRequest(ID=lease))
-            await call.done_writing()
             answer = await call.read()
         finally:
             call.cancel()
