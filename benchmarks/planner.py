@@ -115,8 +115,7 @@ def measure(case: Case) -> Outcome:
     settled = carry_out(empty, anew)
     del anew
     snapshot_bytes = resident() - before
-    _, timing = timed(lambda: Index.of(settled), at_least=2, at_most=3, budget=1.0)
-    index = Index.of(settled)
+    index, timing = timed(lambda: Index.of(settled), at_least=2, at_most=3, budget=1.0)
     index_bytes = resident() - before - snapshot_bytes
     cluster = Kept(index, settled)
     steps = [full, Step(NEW_INDEX, 0, timing), *(_step(cluster, name) for name in KEPT)]
