@@ -53,7 +53,7 @@ class Placement:
     epoch: Epoch
     restarted: str | None = None
     stops: bool = False
-    """It was placed as one with `OnPartition=stop`."""
+    """Its text has `OnPartition=stop`, or the one before it has, and the agent has not said that it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class PlacementRecord(Record, frozen=True, kw_only=True):
     restarted: str | None = None
     """The unit's restart stamp; the agent restarts the unit once for each new one."""
     stops: bool = False
-    """Its text has `OnPartition=stop`: should the machine be lost, it may still be stopping the unit for a while."""
+    """Should the machine be lost, it may still be stopping the unit for a while: its text has `OnPartition=stop`, or
+    the one before it has, and the agent has not said that it is gone."""
 
 
 class StateRecord(Record, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fleetpy.ids import Epoch
 from fleetpy.model.states import UnitGoal
 from fleetpy.planner.actions import Place, Unplace, Update
-from fleetpy.unit.requirements import OnPartition
 
 if TYPE_CHECKING:
     from fleetpy.ids import MachineID, Revision, UnitName
@@ -29,7 +28,17 @@ class Draft:
         """Give the unit to the machine."""
         self.occupancy.settle(machine, unit.name)
         self.actions.append(
-            Place(machine, unit.name, unit.uid, unit.hash, unit.goal, self._epoch, unit.restarted, reason, _stops(unit))
+            Place(
+                machine,
+                unit.name,
+                unit.uid,
+                unit.hash,
+                unit.goal,
+                self._epoch,
+                unit.restarted,
+                reason,
+                self.occupancy.may_stop(machine, unit),
+            )
         )
 
     def update(self, placement: Placement, unit: Unit, reason: str) -> None:
@@ -44,7 +53,7 @@ class Draft:
                 placement.epoch,
                 unit.restarted,
                 reason,
-                _stops(unit),
+                self.occupancy.may_stop(placement.machine, unit),
             )
         )
 
@@ -75,10 +84,6 @@ class Draft:
             self.occupancy.leave(machine, name)
             self.withdraw(machine, name, reason)
             waiting += ((follower, f"it follows {name}, which leaves") for follower in self.order.followers(name))
-
-
-def _stops(unit: Unit) -> bool:
-    return unit.requirements.on_partition is OnPartition.STOP
 
 
 def _inactive(placement: Placement, reason: str) -> Update:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.model.states import UnitGoal
 from fleetpy.planner.places import Places
+from fleetpy.unit.requirements import OnPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,6 +63,18 @@ class Facts:
         """Whether the machine's agent says that something of the unit is there."""
         report = self.reports.get((machine, name))
         return report is not None and report.refused is None
+
+    def may_stop(self, machine: MachineID, unit: Unit) -> bool:
+        """Whether the unit stops by itself there when the machine is cut off, now or once its text has come there.
+
+        A text without `OnPartition=stop` counts when the agent says that the one before it is gone.
+        """
+        if unit.requirements.on_partition is OnPartition.STOP:
+            return True
+        placement, report = self.placements.get((machine, unit.name)), self.reports.get((machine, unit.name))
+        if report is None or report.refused is not None or report.hash == unit.hash:
+            return False
+        return placement.stops if placement is not None else True
 
     # How they change.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from fleetpy.planner.places import Places
 from fleetpy.planner.relation import Relation
+from fleetpy.planner.words import changes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -79,6 +80,14 @@ class Occupancy:
     def placement(self, machine: MachineID, name: UnitName) -> Placement:
         """The placement that there is; raises `KeyError` where there is none."""
         return self._facts.placements[machine, name]
+
+    def news(self, machine: MachineID, unit: Unit) -> str:
+        """What the machine, which has it placed, is to be told about the unit, in words; empty if nothing."""
+        return changes(self._facts.placements[machine, unit.name], unit, stops=self._facts.may_stop(machine, unit))
+
+    def may_stop(self, machine: MachineID, unit: Unit) -> bool:
+        """See `Facts`."""
+        return self._facts.may_stop(machine, unit)
 
     def is_placed(self, machine: MachineID, name: UnitName) -> bool:
         """Whether there is one, whatever this plan has decided."""

@@ -29,7 +29,6 @@ from fleetpy.planner.holds import Holds
 from fleetpy.planner.index import Index
 from fleetpy.planner.lost import Lost
 from fleetpy.planner.settings import PlanSettings
-from fleetpy.planner.words import changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +90,6 @@ def _decide_updates(draft: Draft, unrest: Unrest) -> None:
     for machine, name in unrest.unsettled:
         if draft.occupancy.has(machine, name):
             placement, unit = draft.occupancy.placement(machine, name), draft.occupancy.units[name]
-            what = changes(placement, unit)
+            what = draft.occupancy.news(machine, unit)
             if what:
                 draft.update(placement, unit, what)

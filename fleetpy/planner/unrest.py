@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetpy.placement.rules import MACHINE_RULES, STAYING_RULES, applying, refusal
-from fleetpy.planner.words import changes
 
 if TYPE_CHECKING:
     from fleetpy.ids import MachineID, UnitName
@@ -72,7 +71,7 @@ class Unrest:
         """Whether a unit that is placed on a live machine stays there, as long as no other decision moves it."""
         occupancy = self._occupancy
         unit = occupancy.wanted(name)
-        if unit is None or not occupancy.has(machine, name) or changes(occupancy.placement(machine, name), unit):
+        if unit is None or not occupancy.has(machine, name) or occupancy.news(machine, unit):
             return False
         wish = unit.requirements
         return not (

@@ -61,9 +61,13 @@ def homeless_leader(leader: UnitName, unit: Unit | None, *, wanted: bool) -> str
     return f"it follows {leader}, which is {'on no machine' if wanted else 'not to be on any machine'}"
 
 
-def changes(placement: Placement, unit: Unit) -> str:
-    """What is new in the unit since it was placed, as the reason for an update; empty if nothing is."""
-    if (placement.hash, placement.goal, placement.restarted) == (unit.hash, unit.goal, unit.restarted):
+def changes(placement: Placement, unit: Unit, *, stops: bool) -> str:
+    """What is new in the unit since it was placed, as the reason for an update; empty if nothing is.
+
+    `stops`: on that machine, as things now are, the unit may stop by itself when the machine is cut off.
+    """
+    known = placement.hash, placement.goal, placement.restarted, placement.stops
+    if known == (unit.hash, unit.goal, unit.restarted, stops):
         return ""
     parts: list[str] = []
     if placement.hash != unit.hash:
@@ -72,6 +76,8 @@ def changes(placement: Placement, unit: Unit) -> str:
         parts.append(f"it is to be {unit.goal}")
     if placement.restarted != unit.restarted:
         parts.append("a restart was asked for" if unit.restarted is not None else "its restart stamp was withdrawn")
+    if not parts:
+        parts.append(f"it {'now' if stops else 'no longer'} stops when the machine is cut off")
     return ", ".join(parts)
 
 

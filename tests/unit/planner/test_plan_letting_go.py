@@ -100,9 +100,26 @@ def test_one_that_is_wanted_nowhere_else_does_not_stay_placed_on_a_lost_machine(
     assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1"]
 
 
-def test_another_text_counts_from_the_moment_that_it_is_placed() -> None:
+def test_a_text_without_it_counts_when_the_agent_says_that_the_one_before_is_gone() -> None:
     cluster = placed()
     assert [placement.stops for placement in cluster.placements.values()] == [True]
     cluster.submit(WEB, text="text-2")
     cluster.carry_out(cluster.plan())
+    assert [placement.stops for placement in cluster.placements.values()] == [True]
+    cluster.let_agents_work()
+    planned = cluster.plan()
+    assert reasons(planned) == ["updates web.service on m1: it no longer stops when the machine is cut off"]
+    cluster.carry_out(planned)
     assert [placement.stops for placement in cluster.placements.values()] == [False]
+    assert cluster.plan().actions == ()
+
+
+def test_a_unit_destroyed_before_its_machine_took_over_a_text_without_it_may_still_stop_itself() -> None:
+    cluster = placed()
+    cluster.submit(WEB, text="text-2")
+    cluster.carry_out(cluster.plan())
+    cluster.destroy(WEB)
+    planned = cluster.plan()
+    assert reasons(planned) == ["stops web.service on m1: the unit was destroyed"]
+    cluster.carry_out(planned)
+    assert [placement.stops for placement in cluster.placements.values()] == [True]
