@@ -20,13 +20,18 @@ _log = logging.getLogger(__name__)
 def note_adrift(ledger: Ledger, wishes: Wishes) -> None:
     """Note which of our units the registry no longer knows of.
 
-    They are those that went from the placements when it was set back and, for an agent that was not there to see that,
-    those whose epochs are yet to come. A placement that says that its unit is to go is somebody's word.
+    They are those that went from the placements when it was set back, or had been placed anew by the time that this was
+    seen, and, for an agent that was not there to see that, those whose epochs are yet to come. A placement that says
+    that its unit is to go is somebody's word.
     """
-    placed, leaving = wishes.readable().keys() | wishes.unreadable(), wishes.leaving()
+    placements, unreadable, leaving = wishes.readable(), wishes.unreadable(), wishes.leaving()
     for name, record in tuple(ledger.records.items()):
-        unknown = name in wishes.swept or record.epoch > wishes.revision
-        adrift = name not in leaving and (record.adrift or (unknown and name not in placed))
+        placement, swept = placements.get(name), name in wishes.swept
+        if placement is not None:
+            unknown = swept and not record.is_of(placement)
+        else:
+            unknown = name not in unreadable and (swept or record.epoch > wishes.revision)
+        adrift = name not in leaving and (record.adrift or unknown)
         if adrift == record.adrift:
             continue
         if adrift:

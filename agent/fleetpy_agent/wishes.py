@@ -54,7 +54,8 @@ class Wishes:
         self._prefix = home.placements
         self._view: View[_Wish] = View(home.registry, self._prefix, self._read, backoff=Backoff(longest=LONGEST_PAUSE))
         self.swept: set[UnitName] = set()
-        """Units whose placements went when the registry was set back, until they are cleared from here."""
+        """Units whose placements went, or became others, when the registry was set back, until they are cleared from
+        here."""
         self._on_change = on_change
         self._on_set_back = on_set_back
         self._view.subscribe(self._changed)
@@ -104,7 +105,7 @@ class Wishes:
 
     def _changed(self, changes: Changes[_Wish]) -> None:
         if changes.set_back:
-            self.swept |= {UnitName(key.removeprefix(self._prefix)) for key in changes.removed}
+            self.swept |= {UnitName(key.removeprefix(self._prefix)) for key in (*changes.removed, *changes.changed)}
             self._on_set_back()
         self._on_change()
 

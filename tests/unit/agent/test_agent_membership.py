@@ -413,6 +413,26 @@ async def test_after_the_store_was_lost_and_restored_everything_is_as_it_was() -
         assert host.history("stop") == [f"stop {WEB}"]
 
 
+async def test_what_the_scheduler_placed_anew_before_its_agent_saw_the_restored_store_is_taken_over_as_it_runs() -> (
+    None
+):
+    async with one_host() as (registry, host):
+        registry.store.store = Store(term=9)
+        host.start_agent()
+        await until(lambda: registry.machine() is not None)
+        saved = backup(registry.store, registry.store.now)
+        saved.store = Store(term=2)
+        registry.place(WEB, uid=40, epoch=41)
+        await until(is_active(registry, WEB))
+        host.history()
+        registry.store = saved
+        registry.place(WEB, uid=40, epoch=45)
+        await host.network.switch(MemoryRegistry(saved))
+        await until(lambda: (state := registry.state(WEB)) is not None and int(state.epoch) == 45)
+        await settled(100.0)
+        assert host.history() == []
+
+
 async def test_what_is_adrift_is_stopped_when_its_placement_says_that_it_is_to_go() -> None:
     """It was placed again and taken away before the agent looked: the scheduler waits for it to be gone."""
     async with one_host() as (registry, host):
