@@ -123,3 +123,12 @@ def test_a_unit_destroyed_before_its_machine_took_over_a_text_without_it_may_sti
     assert reasons(planned) == ["stops web.service on m1: the unit was destroyed"]
     cluster.carry_out(planned)
     assert [placement.stops for placement in cluster.placements.values()] == [True]
+
+
+def test_a_machine_lost_before_it_took_over_a_text_without_it_is_waited_for() -> None:
+    cluster = placed()
+    cluster.submit(WEB, text="text-2")
+    cluster.carry_out(cluster.plan())
+    cluster.lose("m1", at=NOW)
+    assert told(cluster.plan(now=NOW + 14.0, stop_bound=15.0)) == []
+    assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1", "place web.service m2"]
