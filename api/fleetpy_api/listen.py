@@ -80,13 +80,18 @@ def check_reach(listeners: Iterable[socket.socket], config: FleetConfig) -> None
         if listener.family not in (socket.AF_INET, socket.AF_INET6):
             continue
         host, port = listener.getsockname()[:2]
-        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        if not is_loopback(host):
             missing = "api_cafile" if config.api_certfile else "api_certfile, api_keyfile and api_cafile"
             raise ConfigError(
                 f"will not listen on {host} port {port} for everybody: whoever is served is root on every host. "
                 f"Set {missing} to serve clients with a certificate alone, or listen on 127.0.0.1 or ::1 and use ssh, "
                 "or set api_insecure_tcp=true"
             )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, as of getsockname(2), is of this host alone."""
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 def describe(listener: socket.socket) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from fleetpy.config import FleetConfig
 from fleetpy.errors import ConfigError, UnavailableError
-from fleetpy_api.listen import check_reach, describe, open_socket, passed_sockets
+from fleetpy_api.listen import check_reach, describe, is_loopback, open_socket, passed_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,11 +131,17 @@ def test_a_number_of_sockets_that_is_none_is_no_sockets(count: str) -> None:
     assert passed_sockets({"LISTEN_FDS": count, "LISTEN_PID": str(os.getpid())}) == []
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3"])
 def test_tcp_on_loopback_may_be_listened_on(host: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
+    with socket.create_server((host, 0)) as listener:
         check_reach([listener], FleetConfig())
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("::1", True), ("127.0.0.1", True), ("::", False), ("fe80::1%eth0", False)]
+)
+def test_what_loopback_is(host: str, loopback: bool) -> None:  # noqa: FBT001 - a case's expectation
+    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - what must be refused
