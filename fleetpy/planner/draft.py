@@ -61,10 +61,11 @@ class Draft:
         """Take from the machine, live or lost, a placement that is no home of a wanted unit.
 
         A unit with `OnPartition=stop` stays placed, as inactive, until its machine has let go of it: if the machine is
-        lost before that, the placement is what tells that it may still be stopping the unit.
+        lost before that, the placement is what tells that it may still be stopping the unit. So does one that its
+        machine says is adrift: an agent that sees a placement come and go at once has seen nothing, and lets it run on.
         """
         placement = self.occupancy.placement(machine, name)
-        if lost or not placement.stops:
+        if lost or not (placement.stops or self.occupancy.is_adrift(machine, name)):
             self.actions.append(Unplace(machine, name, reason, lost))
         elif placement.goal is not UnitGoal.INACTIVE:
             self.actions.append(_inactive(placement, reason))

@@ -64,6 +64,11 @@ class Facts:
         report = self.reports.get((machine, name))
         return report is not None and report.refused is None
 
+    def is_adrift(self, machine: MachineID, name: UnitName) -> bool:
+        """Whether the machine's agent says that the unit runs there and that it does not know why."""
+        report = self.reports.get((machine, name))
+        return report is not None and report.adrift
+
     def may_stop(self, machine: MachineID, unit: Unit) -> bool:
         """Whether the unit stops by itself there when the machine is cut off, now or once its text has come there.
 

@@ -55,6 +55,7 @@ class Occupancy:
         self.units: Mapping[UnitName, Unit] = facts.units
         self.wanted = facts.wanted
         self.is_reported = facts.is_reported
+        self.is_adrift = facts.is_adrift
         self.conflicts = Relation()
         self.replaces = Relation()
         self.loads: dict[MachineID, int] = {}

@@ -61,9 +61,8 @@ class Unrest:
         machine, name = pair
         live = machine in self._facts.machines
         placed = pair in self._facts.placements
-        report = self._facts.reports.get(pair)
         _note(self.unsettled, pair, so=live and placed and not self._is_settled(machine, name))
-        _note(self.adrift, pair, so=live and not placed and report is not None and report.adrift)
+        _note(self.adrift, pair, so=live and not placed and self._facts.is_adrift(machine, name))
         if name in self.globals or (name, machine) in self.missing:
             _note(self.missing, (name, machine), so=live and self._is_missing(machine, name))
 

@@ -266,13 +266,23 @@ class Witness:
         names = {name for host in self._hosts.values() if host.up for name in host.systemd.up()}
         for name in sorted(names - self._unsettled):
             self._look_at(name)
-        for name in [name for name in self._doubles if name not in names]:
+        for name in [name for name in self._doubles if name not in names or name in self._unsettled]:
             del self._doubles[name]
 
     def _is_settled(self, name: UnitName) -> bool:
-        """Whether the unit runs where it is placed, and nowhere else."""
+        """Whether the unit runs where it is placed, and nowhere else, and beside nothing that conflicts with it."""
         placed = {pair[0] for pair in self.books.placements if pair[1] == name}
-        return len(placed) < 2 and placed == {host.id for host in self._running(name)}
+        running = self._running(name)
+        return (
+            len(placed) < 2
+            and placed == {host.id for host in running}
+            and not any(self._is_beside_a_rival(host, name) for host in running)
+        )
+
+    def _is_beside_a_rival(self, host: Host, name: UnitName) -> bool:
+        mine = requirements_of(name, host.systemd.running_text(name) or "")
+        others = {other: requirements_of(other, host.systemd.running_text(other) or "") for other in host.systemd.up()}
+        return any(_conflict({name: mine, other: wish}) for other, wish in others.items() if other != name)
 
     def _running(self, name: UnitName) -> list[Host]:
         return [host for host in self._hosts.values() if host.up and host.systemd.running_text(name) is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetpy.model.states import UnitGoal
+from fleetpy.planner.actions import Update
 from tests.unit.planner.builders import Cluster, idle, make_machine, reasons, told
 
 
@@ -60,6 +61,32 @@ def test_what_runs_twice_is_taken_over_once() -> None:
     cluster.submit("web.service")
     cluster.settle()
     assert cluster.where() == {"web.service": ["m1"]}
+
+
+def test_what_its_agent_has_not_yet_seen_taken_over_is_told_to_go_and_waited_for() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("old.service")
+    cluster.put("m2", "old.service")
+    cluster.submit("web.service", conflicts=["old.service"])
+    cluster.carry_out(cluster.plan())
+    going = cluster.plan()
+    assert told(going) == ["update web.service m2"]
+    assert isinstance(going.actions[0], Update)
+    assert going.actions[0].goal is UnitGoal.INACTIVE
+    cluster.carry_out(going)
+    assert told(cluster.plan()) == []
+    cluster.settle()
+    assert cluster.where() == {"old.service": ["m2"], "web.service": ["m1"]}
+
+
+def test_what_is_destroyed_before_its_agent_has_seen_it_taken_over_does_not_run_on() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service")
+    cluster.carry_out(cluster.plan())
+    cluster.destroy("web.service")
+    cluster.settle()
+    assert cluster.where() == {}
+    assert cluster.reports == {}
 
 
 def test_what_is_to_be_inactive_again_is_stopped() -> None:
