@@ -68,10 +68,11 @@ class Membership:
             await self._clear_away()
             await self._publisher.recover()
             await self._publisher.flush()
-        registered = await self._session.complete()
+        await self._session.complete()
         if not self._session.continues:
             # The placements may be different by the time that we are counted on again: nothing is started before they
-            # are known, since what has gone elsewhere would run twice.
-            await self._wishes.at_least(registered)
+            # are known, since what has gone elsewhere would run twice. What was read before may be of a past that is no
+            # more, and that had come further: the registry may have been set back while we were cut off.
+            await self._wishes.reread()
         # Only now is it certain that nothing written before can still be committed, so only now is a reading final.
         await self._publisher.recover()

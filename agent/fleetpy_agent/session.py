@@ -119,15 +119,11 @@ class Session:
         self._lost.clear()
         return revision
 
-    async def complete(self) -> Revision:
-        """Put the machine's key: the cluster counts on this machine from the revision that is returned on.
-
-        Raises what `commit` raises.
-        """
-        revision = await self._write(self.guard)
+    async def complete(self) -> None:
+        """Put the machine's key: the cluster counts on this machine from then on. Raises what `commit` raises."""
+        await self._write(self.guard)
         self._promise.give(self._lease)
         _log.info("%s machine %s", "took over the registration of" if self.continues else "registered", self._machine)
-        return revision
 
     async def fence(self) -> None:
         """Void every write that is still under way; raises `LostRaceError` if the registration is no longer ours."""
@@ -179,10 +175,9 @@ class Session:
                 )
             await asyncio.sleep(RETRY)
 
-    async def _write(self, guard: Guard) -> Revision:
+    async def _write(self, guard: Guard) -> None:
         put = Put(self._key, self._describe(self._id).encode(), self._lease)
         self._written = await self._registry.commit([put], guards=[guard])
-        return self._written
 
     def _saved(self) -> SavedSession | None:
         content = self._files.read_session()

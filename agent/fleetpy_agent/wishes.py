@@ -99,6 +99,10 @@ class Wishes:
         """Wait until the reading has come as far as this."""
         await self._view.at_least(revision)
 
+    async def reread(self) -> None:
+        """Wait until they have been read anew, from now on."""
+        await self._view.reread()
+
     async def run(self) -> NoReturn:
         """Keep up to date."""
         await self._view.run()

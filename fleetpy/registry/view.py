@@ -77,6 +77,10 @@ class View(Generic[T]):
         self._store = Store()
         self._set_back = 0
         """How many times the store was."""
+        self._begun = 0
+        """How many readings of everything were begun."""
+        self._shown = 0
+        """Which of them the picture comes from."""
         self._entries: dict[str, T] = {}
         # What each key was last seen as, readable or not. A number, since values are not kept twice; made of the value
         # too, since a store that was set back may give an old revision to a new value.
@@ -142,6 +146,20 @@ class View(Generic[T]):
             except TimeoutError:
                 await self._nudge(trust=nudge == NUDGES[0])
 
+    async def reread(self) -> None:
+        """Wait until everything has been read anew, from now on.
+
+        For whoever may have been cut off while the store was set back: a picture of the past may have come further than
+        the store now is, and its watch, which is broken, may not have been found to be yet.
+        """
+        begun = self._begun
+        while self._shown <= begun:
+            if self._watch is not None:
+                await self._watch.aclose()
+            else:
+                self._hurried.set()
+            await self._advanced.wait()
+
     async def run(self) -> NoReturn:
         """Keep the picture up to date; ends only by cancellation or by an error of a subscriber."""
         while True:
@@ -149,6 +167,7 @@ class View(Generic[T]):
             if read is None:
                 await self._pause()
                 continue
+            self._shown = self._begun
             self._replace(read)
             if not await self._follow():
                 await self._pause()
@@ -162,6 +181,7 @@ class View(Generic[T]):
 
     async def _read(self) -> Page | None:
         """Everything, at one revision, as one page; None if that did not work."""
+        self._begun += 1
         entries: list[Entry] = []
         page = Page((), NEWEST, more=True)
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from fleetpy.ids import Revision
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore, MemoryWatch
-from fleetpy.registry.protocol import Delete, Put
+from fleetpy.registry.protocol import NEWEST, Delete, Put
 from fleetpy.registry.view import Changes, View
 from tests.support.faulty import Faults, FaultyRegistry
 from tests.support.oracle import Oracle, random_writes, with_revision
@@ -21,7 +21,7 @@ from tests.support.oracle import Oracle, random_writes, with_revision
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from fleetpy.registry.protocol import Entry
+    from fleetpy.registry.protocol import Entry, Page
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -310,6 +310,75 @@ async def test_at_least_reads_again_where_a_watch_cannot_tell(kind: type[MemoryW
         await view.synced()
         revision = store.commit([Put("/elsewhere", b"")])
         await asyncio.gather(*(view.at_least(revision) for _ in range(20)))
+
+
+async def test_what_is_read_anew_is_not_of_a_past_whose_broken_watch_nobody_has_noticed() -> None:
+    first, restored = virtual_store(), virtual_store()
+    for store in (first, restored):
+        put(store, a="1")
+
+    class CutOff(MemoryRegistry):
+        store = first
+
+        async def page(self, prefix: str, *, after: str = "", limit: int = 1000, revision: Revision = NEWEST) -> Page:
+            return await MemoryRegistry(self.store).page(prefix, after=after, limit=limit, revision=revision)
+
+        def watch(self, prefix: str, *, start: Revision) -> MemoryWatch:
+            return Hanging(self, first, prefix, start)
+
+    for number in range(9):
+        put(first, b=str(number))
+    registry = CutOff(first)
+    view = View(registry, PREFIX, text)
+    async with running(view), asyncio.timeout(5):
+        await view.synced()
+        told = record(view)
+        registry.store = restored
+        now = put(restored, c="1")
+        await view.at_least(now)
+        assert view.revision == first.revision
+        await view.reread()
+        assert told == [Changes(now, keys(c="1"), frozenset({f"{PREFIX}b"}), set_back=True)]
+
+
+async def test_a_reading_that_was_under_way_does_not_count_as_one_anew() -> None:
+    store, asked, answer = virtual_store(), asyncio.Event(), asyncio.Event()
+    readings: list[Revision] = []
+
+    class Slow(MemoryRegistry):
+        async def page(self, prefix: str, *, after: str = "", limit: int = 1000, revision: Revision = NEWEST) -> Page:
+            page = await super().page(prefix, after=after, limit=limit, revision=revision)
+            readings.append(page.revision)
+            asked.set()
+            await answer.wait()
+            return page
+
+    view = View(Slow(store), PREFIX, text)
+    async with running(view), asyncio.timeout(5):
+        await asked.wait()
+        written = put(store, a="1")
+        waiting = asyncio.create_task(view.reread())
+        await asyncio.sleep(0)
+        answer.set()
+        await waiting
+        assert readings == [Revision(written - 1), written]
+        assert view.entries == keys(a="1")
+
+
+async def test_reading_anew_begins_when_the_registry_is_back() -> None:
+    store = virtual_store()
+    registry = faulty(store)
+    view = View(registry, PREFIX, text)
+    async with running(view), asyncio.timeout(500), asyncio.TaskGroup() as group:
+        await view.synced()
+        await registry.cut(off=True)
+        anew = group.create_task(view.reread())
+        await asyncio.sleep(100)
+        assert not anew.done()
+        put(store, a="1")
+        await registry.cut(off=False)
+        await anew
+        assert view.entries == keys(a="1")
 
 
 async def test_at_least_lets_a_watch_speak_that_is_only_behind() -> None:
