@@ -12,7 +12,6 @@ from fleetpy.model.states import UnitGoal
 from fleetpy.placement.conflicts import in_conflict
 from fleetpy.placement.replaces import names_as_replaced
 from fleetpy.planner.snapshot import Circumstances
-from fleetpy.unit.glob import matches
 from tests.simulation.aftermath import tables_of
 from tests.simulation.host import TTL
 from tests.simulation.schedulers import SETTINGS
@@ -77,22 +76,13 @@ class Uptime:
         could = [
             machine[0]
             for machine in sorted(down & snapshot.machines.keys())
-            if not slow_refuses(snapshot, unit, machine) and not _is_met_adrift(snapshot, unit, machine)
+            if not slow_refuses(snapshot, unit, machine)
         ]
         return (
             f"{name} does not run {bound:g} s after all was calm, and {', '.join(could)} could have it"
             if could
             else None
         )
-
-
-def _is_met_adrift(snapshot: Snapshot, unit: Unit, machine: MachineID) -> bool:
-    """Whether something runs there that the unit conflicts with, and that the registry has forgotten."""
-    return any(
-        report.adrift and at == machine and matches(pattern, name)
-        for (at, name), report in snapshot.reports.items()
-        for pattern in unit.requirements.conflicts
-    )
 
 
 def _concerns(other: Unit, unit: Unit) -> bool:

@@ -60,10 +60,11 @@ class FaultyRegistry(Registry):
         self._cut = off
         await self.break_watches()
 
-    async def switch(self, inner: Registry) -> None:
-        """Stand in front of another registry, as after a store was restored."""
+    async def switch(self, inner: Registry, *, noticed: bool = True) -> None:
+        """Stand in front of another registry, as after a store was restored; watches break, or are just silent."""
         self._inner = inner
-        await self.break_watches()
+        if noticed:
+            await self.break_watches()
 
     async def get(self, key: str) -> Entry | None:
         return await self._request(lambda: self._inner.get(key))

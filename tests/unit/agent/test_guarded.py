@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fleetpy.ids import Epoch, UnitHash, UnitName, UnitUID
+from fleetpy.registry.memory import MemoryRegistry
 from fleetpy_agent.applied import AppliedRecord
 from fleetpy_agent.dropin import GUARD_SERVICE
 from fleetpy_agent.guarded import changes
 from fleetpy_agent.systemd.protocol import UnitStatus
+from tests.support.backup import backup, renewed
+from tests.support.faulty import Faults
 from tests.unit.agent.harness import DB, LAUNCHED, LOADED, TTL, WEB, one_host, settled, until
 
 STOPS = "[Service]\nExecStart=/bin/sleep infinity\n[X-Fleet]\nOnPartition=stop\n"
@@ -92,6 +95,28 @@ async def test_an_agent_that_was_away_finds_what_the_guard_stopped() -> None:
         host.systemd.fail(WEB, "success")
         host.start_agent()
         await until(lambda: WEB in host.systemd.running())
+
+
+@pytest.mark.looptime(noop_cycles=1)
+async def test_what_the_guard_stopped_is_not_started_for_a_placement_of_a_past_that_was_set_back_meanwhile() -> None:
+    """Though the watch of that past only went silent, and that past had come further."""
+    async with one_host() as (registry, host):
+        saved = backup(registry.store, registry.store.now)
+        host.systemd.add_host_unit(GUARD_SERVICE)
+        host.start_agent()
+        registry.place(WEB, unit_text=STOPS)
+        await until(lambda: WEB in host.systemd.running())
+        host.network.faults = Faults(refused=1.0)
+        await settled(2 * TTL)
+        host.systemd.fail(GUARD_SERVICE)
+        host.systemd.fail(WEB, "success")
+        host.history()
+        registry.store = renewed(saved)
+        await host.network.switch(MemoryRegistry(saved), noticed=False)
+        host.network.faults = Faults()
+        await until(lambda: registry.machine() is not None)
+        await settled(100.0)
+        assert host.history("start") == []
 
 
 @pytest.mark.looptime(noop_cycles=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fleetpy.model.states import UnitGoal
 from fleetpy.placement.conflicts import in_conflict
 from fleetpy.placement.replaces import names_as_replaced
+from fleetpy.unit.glob import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def at_home(snapshot: Snapshot, machine: MachineID, name: UnitName) -> bool:
     unit = wanted(snapshot).get(name)
     if placement is None or unit is None or machine not in snapshot.machines:
         return False
-    return placement.uid == unit.uid
+    return placement.goal is not UnitGoal.INACTIVE and placement.uid == unit.uid
 
 
 def unsuited(snapshot: Snapshot, unit: Unit, machine_id: MachineID) -> bool:
@@ -76,13 +77,15 @@ def unsuited(snapshot: Snapshot, unit: Unit, machine_id: MachineID) -> bool:
 
 
 def slow_refuses(snapshot: Snapshot, unit: Unit, machine: MachineID) -> bool:
-    """Whether a machine may not have a newcomer. Units that nobody knows any more are no obstacle."""
-    others = [snapshot.units[name] for name in occupying(snapshot, machine) if name in snapshot.units]
+    """Whether a machine may not have a newcomer. Of a unit that nobody knows any more only the name can be one."""
+    there = occupying(snapshot, machine)
+    others = [snapshot.units[name] for name in there if name in snapshot.units]
     return (
         unsuited(snapshot, unit, machine)
         or snapshot.machines[machine].cordoned
         or any(not at_home(snapshot, machine, leader) for leader in unit.requirements.machine_of)
         or any(in_conflict(unit, other) or replaces(snapshot, other, unit) for other in others)
+        or any(matches(pattern, name) for pattern in unit.requirements.conflicts for name in there - {unit.name})
     )
 
 
