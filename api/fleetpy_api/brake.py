@@ -10,6 +10,7 @@ from fleetpy.ids import MachineID
 from fleetpy.model.records import BrakeReleaseRecord
 from fleetpy.registry.protocol import Absent, GuardFailedError, Put, UnchangedSince
 from fleetpy_api.catch_up import Revised, catch_up
+from fleetpy_api.committer import Committer, deadline
 from fleetpy_api.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class BrakeWriter:
     """Releases machines, deciding again where somebody else was faster."""
 
     def __init__(self, registry: Registry, keys: Keys, picture: BrakePicture, metrics: Metrics) -> None:
-        self._registry = registry
+        self._committer = Committer(registry, keys, picture)
         self._key = keys.brake_release
         self._picture = picture
         self._metrics = metrics
@@ -49,6 +50,7 @@ class BrakeWriter:
     async def release(self, machines: Iterable[str], author: Author) -> None:
         """Release the machines; raises `RefusedError` (409) unless the brake holds all of them."""
         wanted = {MachineID(machine) for machine in machines}
+        until = deadline()
         for _ in range(MAX_ATTEMPTS):
             self._check(wanted)
             before = self._picture.release()
@@ -60,7 +62,7 @@ class BrakeWriter:
             guard = UnchangedSince(self._key, before.mod_revision) if before is not None else Absent(self._key)
             try:
                 with self._metrics.operation("set"):
-                    revision = await self._registry.commit([Put(self._key, record.encode())], guards=[guard])
+                    revision = await self._committer.commit([Put(self._key, record.encode())], [guard], until)
             except GuardFailedError as error:
                 if not await catch_up(self._picture, error.revision):
                     break

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""Seconds that the picture has; fleetctl gives up on a request after 3."""
+"""Seconds that the picture has; fleetctl gives up on a request after 10, of which etcd may have taken 7."""
 
 
 class Revised(Protocol):
     """A picture that knows how new it is."""
+
+    @property
+    def revision(self) -> Revision:
+        """How new it is."""
+        ...
 
     async def at_least(self, revision: Revision) -> None:
         """Wait until the picture is as new as `revision`."""

@@ -9,7 +9,6 @@ from fleetpy.errors import UnavailableError
 from fleetpy.model.limits import MAX_METADATA_PAIRS
 from fleetpy.model.records import MachineSettingsRecord
 from fleetpy.registry.protocol import (
-    MAX_OPERATIONS,
     Absent,
     GuardFailedError,
     Put,
@@ -17,6 +16,7 @@ from fleetpy.registry.protocol import (
     UnchangedSince,
 )
 from fleetpy_api.catch_up import Revised, catch_up
+from fleetpy_api.committer import MAX_GUARDS, Committer, deadline
 from fleetpy_api.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class SettingsWriter:
     """Writes machine settings, deciding again where somebody else was faster."""
 
     def __init__(self, registry: Registry, keys: Keys, picture: SettingsPicture, metrics: Metrics) -> None:
-        self._registry = registry
+        self._committer = Committer(registry, keys, picture)
         self._keys = keys
         self._picture = picture
         self._metrics = metrics
@@ -55,10 +55,10 @@ class SettingsWriter:
         by_machine: dict[MachineID, dict[str, str | None]] = {}
         for patch in patches:
             by_machine.setdefault(patch.machine, {})[patch.key] = patch.value
-        if len(by_machine) > MAX_OPERATIONS:
+        if len(by_machine) > MAX_GUARDS:
             raise RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the patch is for {len(by_machine)} machines; at most {MAX_OPERATIONS} can be changed at once",
+                f"the patch is for {len(by_machine)} machines; at most {MAX_GUARDS} can be changed at once",
             )
         await self._write({machine: {"metadata": changes} for machine, changes in by_machine.items()})
 
@@ -69,11 +69,12 @@ class SettingsWriter:
         await self._write({machine: asked} if asked else {})
 
     async def _write(self, changes: Mapping[MachineID, Mapping[str, object]]) -> None:
+        until = deadline()
         for _ in range(MAX_ATTEMPTS if changes else 0):
             writes, guards = self._transaction(changes)
             try:
                 with self._metrics.operation("set"):
-                    revision = await self._registry.commit(writes, guards=guards)
+                    revision = await self._committer.commit(writes, guards, until)
             except GuardFailedError as error:
                 if not await catch_up(self._picture, error.revision):
                     break

@@ -6,8 +6,8 @@ come up to date and all of that transaction is decided again in the next round; 
 that it cannot hold up others. A unit that keeps losing is refused (503). So it is with a transaction that is too large
 for an etcd which takes less than usual; a unit that is too large by itself is refused (413).
 
-A transaction that the registry did not answer may have been written or not. Its units are refused with 503 and those
-words; nothing that has not been sent yet is sent after it.
+A registry that does not answer is waited for (`committer`). If that takes too long, the transaction may have been
+written or not. Its units are refused with 503 and those words; nothing that has not been sent yet is sent after it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from fleetpy.registry.protocol import (
     NotSentError,
     Present,
     Put,
+    RegistryDeniedError,
     RegistryFullError,
     RequestTooLargeError,
     UnchangedSince,
 )
 from fleetpy_api.catch_up import Revised, catch_up
+from fleetpy_api.committer import MAX_GUARDS, Committer, deadline
 from fleetpy_api.decide import Decision, Status, decide, refused
 
 if TYPE_CHECKING:
@@ -59,11 +61,6 @@ BREATH = 200
 
 class UnitPicture(Revised, Protocol):
     """What the cluster has, as far as it is known here."""
-
-    @property
-    def revision(self) -> Revision:
-        """How new the picture is."""
-        ...
 
     def known(self, name: UnitName) -> Known | None:
         """The unit, if there is one."""
@@ -103,7 +100,7 @@ class _Transaction:
         new = [write for write in writes if write.key not in self.writes]
         size = self.bytes + sum(map(_size, new))
         if self.decided and (
-            len(self.guards) >= MAX_OPERATIONS or len(self.writes) + len(new) > MAX_OPERATIONS or size > MAX_BYTES
+            len(self.guards) >= MAX_GUARDS or len(self.writes) + len(new) > MAX_OPERATIONS or size > MAX_BYTES
         ):
             return False
         self.decided.append(decided)
@@ -122,6 +119,8 @@ class _Batch:
     """How far the picture must have come to show what was written."""
     seen: Revision
     """How far the picture must have come before what was lost is decided again."""
+    until: float
+    """How long the registry is waited for, by the loop's clock."""
     lost: list[_Job] = field(default_factory=list)
     away: UnavailableError | None = None
 
@@ -130,7 +129,7 @@ class UnitWriter:
     """Writes units and their files."""
 
     def __init__(self, registry: Registry, keys: Keys, picture: UnitPicture, metrics: Metrics) -> None:
-        self._registry = registry
+        self._committer = Committer(registry, keys, picture)
         self._keys = keys
         self._picture = picture
         self._metrics = metrics
@@ -142,7 +141,7 @@ class UnitWriter:
         one unit are carried out one after another.
         """
         waiting = deque(_Job(index, wish) for index, wish in enumerate(wishes))
-        batch = _Batch({}, self._picture.revision, self._picture.revision)
+        batch = _Batch({}, self._picture.revision, self._picture.revision, deadline())
         while waiting:
             round_, waiting = _first_of_each(waiting)
             await self._round(round_, author, batch)
@@ -220,8 +219,8 @@ class UnitWriter:
             return
         try:
             with self._metrics.operation("set"):
-                revision = await self._registry.commit(
-                    list(transaction.writes.values()), guards=list(transaction.guards.values())
+                revision = await self._committer.commit(
+                    list(transaction.writes.values()), list(transaction.guards.values()), batch.until
                 )
         except GuardFailedError as error:
             batch.seen = max(batch.seen, error.revision)
@@ -230,7 +229,7 @@ class UnitWriter:
             self._split(transaction, error, batch)
         except UnavailableError as error:
             batch.away = error
-            certain = isinstance(error, NotSentError | RegistryFullError)
+            certain = isinstance(error, NotSentError | RegistryFullError | RegistryDeniedError)
             outcome = "not written" if certain else "it may have been written or not"
             batch.decisions.update(_all_refused(transaction.jobs, f"{outcome}, since {error}"))
         else:

@@ -64,6 +64,10 @@ class Keys:
         """Where an operator says which lost machines the brake no longer holds."""
         return f"{self.prefix}scheduler/released"
 
+    def fence(self, token: str) -> str:
+        """The key that keeps a transaction which was given up from being written after all."""
+        return f"{self.prefix}fences/{token}"
+
     def unit(self, name: UnitName) -> str:
         """A unit's key."""
         return f"{self.units}{name}"

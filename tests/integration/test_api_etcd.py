@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from fleetpy.registry.etcd import EtcdSettings, connect
+from fleetpy.registry.keys import Keys
 from tests.support.etcd import EtcdServer
 from tests.support.process import FLEET_API, PATIENCE, notifications, running
 
@@ -17,7 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from fleetpy.registry.protocol import Entry
+
 SLEEP = {"section": "Service", "name": "ExecStart", "value": "/bin/sleep infinity"}
+FLEETCTL = [sys.executable, "-c", "import sys; from fleetpy_cli.main import main; sys.exit(main())"]
+SILENT = 2.5
+"""Seconds for which etcd hangs: more than twice `etcd_request_timeout`."""
 
 
 @pytest.fixture
@@ -53,6 +63,41 @@ def until(http: httpx.Client, status: int) -> httpx.Response:
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.1)  # Another process is awaited, which has no event to wait for.
     return answer
+
+
+@contextmanager
+def silent_for(etcd: EtcdServer, seconds: float) -> Iterator[None]:
+    """etcd hangs from now on, and goes on after this time."""
+    etcd.freeze()
+    timer = threading.Timer(seconds, etcd.thaw)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+def fleetctl(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [*FLEETCTL, "--endpoint", f"unix://{tmp_path}/fleet.sock", *arguments]
+    return subprocess.Popen(  # noqa: S603 - the test's own command
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def write_units(tmp_path: Path, count: int) -> list[str]:
+    names = [f"bench-{number:04}.service" for number in range(count)]
+    for name in names:
+        (tmp_path / name).write_text("[Service]\nExecStart=/bin/sleep infinity\n")
+    return names
+
+
+async def stored(etcd: EtcdServer) -> list[Entry]:
+    """What etcd has of units."""
+    registry = connect(EtcdSettings(endpoints=(etcd.url,)))
+    try:
+        return list((await registry.page(Keys().units, limit=10_000)).entries)
+    finally:
+        await registry.close()
 
 
 def create(name: str, *options: dict[str, str]) -> dict[str, Any]:
@@ -97,3 +142,54 @@ def test_while_etcd_is_down_reads_go_on_and_writes_say_so_and_then_all_is_well(
         assert http.put("/fleet/v1/units/a.service", json={"desiredState": "loaded"}).status_code == 204
         shown = http.get("/fleet/v1/units/a.service")
         assert (shown.json()["desiredState"], "Warning" in shown.headers) == ("loaded", False)
+
+
+async def test_a_batch_during_which_etcd_is_silent_is_written_whole_and_once(etcd: EtcdServer, tmp_path: Path) -> None:
+    changes = [create(f"web@{number:03}.service") for number in range(600)]
+    with served(etcd, tmp_path) as http:
+        with silent_for(etcd, SILENT):
+            answer = http.post("/fleetpy/v1/changes", json={"changes": changes})
+        assert {result["status"] for result in answer.json()["results"]} == {"created"}
+        units = await stored(etcd)
+    assert len(units) == 600
+    assert all(unit.create_revision == unit.mod_revision for unit in units)
+
+
+async def test_fleetctl_only_takes_longer_when_etcd_is_silent_in_the_middle_of_many_units(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    names = write_units(tmp_path, 2000)
+    with served(etcd, tmp_path) as http:
+        process = fleetctl(tmp_path, "start", "--no-block", *names)
+        while not http.get("/fleetpy/v1/units").json()["units"]:
+            assert process.poll() is None
+        with silent_for(etcd, SILENT):
+            said, complaints = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, complaints) == (0, "")
+        assert said.count("Triggered unit") == len(names)
+        units = await stored(etcd)
+        assert [unit.key.removeprefix(Keys().units) for unit in units] == names
+        assert all(unit.create_revision == unit.mod_revision for unit in units)
+
+        process = fleetctl(tmp_path, "destroy", "--no-block", *names)
+        while len(http.get("/fleetpy/v1/units").json()["units"]) == len(names):
+            assert process.poll() is None
+        with silent_for(etcd, SILENT):
+            _, complaints = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, complaints) == (0, "")
+        assert not await stored(etcd)
+
+
+def test_an_etcd_that_stays_silent_is_reported_within_the_time_a_person_waits(etcd: EtcdServer, tmp_path: Path) -> None:
+    names = write_units(tmp_path, 300)
+    with served(etcd, tmp_path):
+        etcd.freeze()
+        began = time.monotonic()
+        process = fleetctl(tmp_path, "start", *names)
+        _, complaints = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - began
+        etcd.thaw()
+    assert process.returncode == 1
+    assert etcd.url in complaints
+    assert "tried again for 7 s" in complaints
+    assert took < 15

@@ -85,7 +85,7 @@ async def test_units_of_a_batch_share_transactions_and_their_file() -> None:
     async with serving(store, registry) as cluster:
         results = await cluster.change(*(create(f"web@{number}.service") for number in range(300)))
         assert {result["status"] for result in results} == {"created"}
-        assert sorted(registry.sizes) == [(47, 46), (128, 127), (128, 127)]
+        assert sorted(registry.sizes) == [(47, 47), (128, 128), (128, 128)]
         assert len((await cluster.json("/fleetpy/v1/units"))["units"]) == 300
 
 

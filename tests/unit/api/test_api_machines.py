@@ -10,7 +10,7 @@ import pytest
 from fleetpy.ids import MachineID
 from fleetpy.model.limits import MAX_METADATA_PAIRS, MAX_METADATA_VALUE
 from fleetpy.model.records import MachineSettingsRecord
-from fleetpy.registry.protocol import MAX_OPERATIONS
+from fleetpy_api.committer import MAX_GUARDS
 from tests.unit.api.harness import KEYS, M1, M2, SLEEP, Cluster, serving
 
 pytestmark = pytest.mark.looptime
@@ -115,7 +115,7 @@ async def test_a_patch_is_applied_all_or_not_at_all() -> None:
 
 async def test_a_patch_of_too_many_machines_is_413() -> None:
     async with serving() as cluster:
-        many = [operation("add", f"{number:032x}", "a", "1") for number in range(MAX_OPERATIONS + 1)]
+        many = [operation("add", f"{number:032x}", "a", "1") for number in range(MAX_GUARDS + 1)]
         assert await patch(cluster, *many) == 413
         assert await patch(cluster, *many[:-1]) == 204
 
