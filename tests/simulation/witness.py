@@ -15,6 +15,7 @@ The promises are those of the design's reliability page; each `Violation` names 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,11 @@ class _Copy:
     """Which agent of the host's ran when the registry was set back to before it was placed there; None if none was."""
 
 
+LATELY = 30.0
+"""Seconds for which an agent may be behind with what is asked of it, being busy or cut off or served late."""
+_NOBODY = -1
+
+
 class Witness:
     """Sees everything; the first violation is kept, and ends the run."""
 
@@ -92,6 +98,10 @@ class Witness:
         """Units that the registry forgot something about when it was set back, until they are where it says."""
         self._unaware: set[str] = set()
         """Agents that may not have noticed yet that it was: they go on with what was asked for before."""
+        self._wrote: dict[str, int] = {}
+        """Which incarnation of each program was the last to write something; it had read the registry before that."""
+        self._asked: dict[Pair, list[tuple[float, PlacementRecord | None]]] = defaultdict(list)
+        """What was asked for lately, and until when."""
         self._subscription = store.subscribe(KEYS.prefix, store.revision, self._registry_changed)
 
     def failed(self, who: str, error: BaseException) -> None:
@@ -102,6 +112,7 @@ class Witness:
 
     def committed(self, process: Process, revision: Revision, writes: Sequence[Write]) -> None:
         """See `Onlooker.committed`."""
+        self._wrote[process.name] = process.incarnation
         if any(write.key.startswith(KEYS.machines) for write in writes):
             self._unaware.discard(process.name)
         if process.name.startswith("sched") and any(write.key.startswith(KEYS.placements) for write in writes):
@@ -139,13 +150,19 @@ class Witness:
         # A host that is cut off cannot tell what was taken away before the backup was made from what came after it.
         self._unsettled |= {name for host in self._hosts.values() for name in host.systemd.up()}
         for pair, copy in self._copies.items():
-            copy.adrift = self._hosts[pair[0]].agent.incarnation
+            agent = self._hosts[pair[0]].agent
+            copy.adrift = agent.incarnation if self._wrote.get(agent.name) == agent.incarnation else _NOBODY
             if pair in placements and not self._still_asks(copy, placements[pair]):
                 copy.excused = True
         self.look()
 
     def _check_placement(self, pair: Pair, was: PlacementRecord | None, now: PlacementRecord | None) -> None:
         machine, name = pair
+        time = self._loop.time()
+        self._asked[pair] = [
+            *((until, what) for until, what in self._asked[pair] if time - until < LATELY),
+            (time, was),
+        ]
         copy = self._copies.get(pair)
         if copy is not None and not self._still_asks(copy, now):
             copy.excused = True
@@ -207,6 +224,12 @@ class Witness:
         applied = host.files.records()[name]
         copy = _Copy(text, self._loop.time(), applied, excused=False)
         copy.excused = not self._still_asks(copy, asked)
+        if not host.agent.healthy:
+            # It may have been started for what was asked for then, and is asked for again now, with something else in
+            # between that its agent has yet to hear of.
+            time = self._loop.time()
+            fits = [self._still_asks(copy, what) for until, what in self._asked[pair] if time - until < LATELY]
+            copy.excused |= True in fits and False in fits[fits.index(True) :]
         if host.agent.name in self._unaware:
             copy.excused = True
             self._unsettled.add(name)
