@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-from fastapi.responses import Response
+from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.routing import Route
 
-from fleetpy import __version__
 from fleetpy.daemon.metrics_socket import read_metrics
 from fleetpy.errors import UnavailableError
 from fleetpy_api.discovery import discovery_document
@@ -19,13 +19,14 @@ from fleetpy_api.events import EventsResource
 from fleetpy_api.machines import MachinesResource
 from fleetpy_api.metrics import CONTENT_TYPE
 from fleetpy_api.openapi import PATH as OPENAPI_PATH
-from fleetpy_api.openapi import install_openapi
+from fleetpy_api.openapi import openapi_document
 from fleetpy_api.own import OwnResources
-from fleetpy_api.routes import Routes
+from fleetpy_api.routes import Operation, Routes, Table
 from fleetpy_api.state import StateResource
 from fleetpy_api.units import UnitsResource
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from fleetpy_api.events import Streams
@@ -35,37 +36,24 @@ V1 = "/fleet/v1"
 V1_ALPHA = "/v1-alpha"
 OWN = "/fleetpy/v1"
 
-DESCRIPTION = (
-    "The original fleet's API under `/fleet/v1` (and `/v1-alpha`, the same), and what it lacks under `/fleetpy/v1`."
-)
 
-
-def build_app(service: Service, streams: Streams) -> FastAPI:
+def build_app(service: Service, streams: Streams) -> Starlette:
     """The application; `Front` goes before it."""
-    app = FastAPI(
-        title="fleet API",
-        version=__version__,
-        description=DESCRIPTION,
-        openapi_url=OPENAPI_PATH,
-        # These pages load scripts from elsewhere.
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    install_error_handlers(app)
+    table = Table()
     resources = (UnitsResource(service), StateResource(service), MachinesResource(service))
     for prefix in (V1, V1_ALPHA):
-        routes = Routes(app, prefix, in_schema=prefix == V1)
+        routes = Routes(table, prefix, in_schema=prefix == V1)
         for resource in resources:
             resource.install(routes)
-        routes.add("GET", "/discovery", _discovery, answers={200: None})
-    own = Routes(app, OWN)
+        routes.add(Operation("GET", "/discovery", discovery, {200: None}))
+    own = Routes(table, OWN)
     OwnResources(service).install(own)
     EventsResource(service, streams).install(own)
-    _install_metrics(app, service)
-    for path in ("/", V1, V1_ALPHA, OWN):
-        app.router.routes.append(Route(path, _Branch(path)))
-    install_openapi(app)
+    _install_metrics(Routes(table, ""), service)
+    _install_openapi(table)
+    app = Starlette(routes=[*table.routes, *(Route(path, _Branch(path)) for path in ("/", V1, V1_ALPHA, OWN))])
+    app.router.redirect_slashes = False
+    install_error_handlers(app)
     return app
 
 
@@ -81,16 +69,26 @@ class _Branch:
         await response(scope, receive, send)
 
 
-async def _discovery() -> Response:
+async def discovery(_request: Request) -> Response:
     """The discovery document, from which clients can be generated."""
     return Response(discovery_document(), media_type="application/json")
 
 
-def _install_metrics(app: FastAPI, service: Service) -> None:
-    async def tell() -> Response:
+def _install_metrics(routes: Routes, service: Service) -> None:
+    async def metrics(_request: Request) -> Response:
         """Metrics in Prometheus' text format: the API's own and, where there is one, those of the host's scheduler."""
         with contextlib.suppress(UnavailableError):  # fleet_api_live says so
             await service.picture()
         return Response(service.metrics.text() + await read_metrics(), media_type=CONTENT_TYPE)
 
-    app.router.add_api_route("/metrics", tell, methods=["GET"], response_class=Response)
+    routes.add(Operation("GET", "/metrics", metrics, {200: None}))
+
+
+def _install_openapi(table: Table) -> None:
+    document = cache(lambda: openapi_document(table.operations))
+
+    async def openapi(_request: Request) -> Response:
+        """This document."""
+        return Response(document(), media_type="application/json")
+
+    Routes(table, "", in_schema=False).add(Operation("GET", OPENAPI_PATH, openapi, {200: None}))

@@ -8,7 +8,6 @@
 | another `UnavailableError` | 503 |
 | `LostRaceError` that outlived its retries | 503 |
 | a path or method that there is not | 404 or 405, with the methods that there are |
-| a body or parameter that does not fit | 400 (FastAPI's own 422 is unknown to the original's clients) |
 
 Anything else is a defect: 500 without details, and a traceback in the log.
 """
@@ -18,12 +17,11 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Match
 
 from fleetpy.errors import LostRaceError, UnavailableError, UserError
@@ -32,7 +30,8 @@ from fleetpy.registry.protocol import RequestTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastapi import FastAPI, Request
+    from starlette.applications import Starlette
+    from starlette.requests import Request
 
 _log = logging.getLogger(__name__)
 
@@ -63,26 +62,15 @@ def error_response(code: int, message: str, headers: Mapping[str, str] | None = 
     return Response(error_body(code, message), status_code=code, media_type="application/json", headers=headers)
 
 
-def install_error_handlers(app: FastAPI) -> None:
+def install_error_handlers(app: Starlette) -> None:
     """Answer every error of the application in the one form."""
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(UserError, _user)
     app.add_exception_handler(RequestTooLargeError, _too_large)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(LostRaceError, _lost_race)
     app.add_exception_handler(Exception, _defect)
-
-
-def describe_validation(errors: list[Any]) -> str:
-    """The first problem that pydantic found, with the place where it is: `options.0.name: field required`."""
-    first = errors[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
-    words = first["msg"][:1].lower() + first["msg"][1:]
-    if first["type"] == "json_invalid":
-        return f"the body is not JSON: {first.get('ctx', {}).get('error', words)}"
-    return f"{place}: {words}" if place else words
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -94,10 +82,6 @@ async def _http(request: Request, error: Exception) -> Response:
         message = f"only {' and '.join(allowed)} can be asked of {path}"
         return error_response(error.status_code, message, {"Allow": ", ".join(allowed)})
     message = f"there is nothing at {path}" if error.detail == HTTPStatus.NOT_FOUND.phrase else str(error.detail)
-    if isinstance(error.__cause__, RecursionError):
-        message = "the body is nested too deeply"
-    elif isinstance(error.__cause__, ValueError):
-        message = f"the body is not JSON: {error.__cause__}"
     return error_response(error.status_code, message, error.headers)
 
 
@@ -105,12 +89,6 @@ def _allowed_methods(request: Request) -> list[str]:
     """What the path can be asked: several routes may share it, and each knows only its own methods."""
     matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in matching for method in route.methods})
-
-
-async def _validation(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):  # pragma: no cover - likewise
-        raise error
-    return error_response(HTTPStatus.BAD_REQUEST, describe_validation(list(error.errors())))
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

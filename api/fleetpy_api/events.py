@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from fastapi import Query
-from fastapi.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from fleetpy.errors import UnavailableError
 from fleetpy.ids import MachineID, Revision, UnitName
 from fleetpy.schemas.fleetpy_v1 import Event
 from fleetpy_api.answers import encode
 from fleetpy_api.catch_up import catch_up
+from fleetpy_api.errors import RefusedError
 from fleetpy_api.picture import News
+from fleetpy_api.routes import TEXTS, Operation
 from fleetpy_api.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from fleetpy_api.picture import Picture
@@ -45,6 +50,7 @@ MAX_STREAMS = 256
 """How many streams may be open."""
 MAX_REVISION = 2**63 - 1
 """etcd's revisions have 63 bits."""
+_DIGITS = re.compile(r"[0-9]{1,20}")
 
 
 class Stream:
@@ -193,21 +199,29 @@ class EventsResource:
 
     def install(self, routes: Routes) -> None:
         """Serve `/events`."""
-        routes.add("GET", "/events", self.events, answers={200: Event}, errors=(400,), media_type=MEDIA_TYPE)
+        after = {"type": "integer", "default": 0, "minimum": 0, "maximum": MAX_REVISION}
+        query = {"name": TEXTS, "after": after}
+        answers = {200: Event}
+        routes.add(Operation("GET", "/events", self.events, answers, errors=(400,), query=query, media_type=MEDIA_TYPE))
 
-    async def events(
-        self,
-        name: Annotated[list[str], Query(default_factory=list)],
-        after: Annotated[int, Query(ge=0, le=MAX_REVISION)] = 0,
-    ) -> Response:
+    async def events(self, request: Request) -> Response:
         """Events, one JSON object a line: how everything is, `synced`, then what changes."""
+        after = _revision(request.query_params.get("after", "0"))
+        names = request.query_params.getlist("name")
         picture = await self._service.picture()
-        if not await catch_up(picture, Revision(after)):
+        if not await catch_up(picture, after):
             raise UnavailableError(f"fleet-api has not seen revision {after} of etcd's yet")
-        stream = self._streams.open(frozenset(map(UnitName, name)))
+        stream = self._streams.open(frozenset(map(UnitName, names)))
         return EventResponse(self._streams, stream)
 
 
 async def _lines(stream: Stream) -> AsyncIterator[bytes]:
     while (lines := await stream.next()) is not None:
         yield lines
+
+
+def _revision(text: str) -> Revision:
+    """A revision as the query has it; raises `RefusedError` (400)."""
+    if _DIGITS.fullmatch(text) is None or int(text) > MAX_REVISION:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"after is {text!r}; it can be a number from 0 to {MAX_REVISION}")
+    return Revision(int(text))

@@ -17,7 +17,7 @@ from fleetpy import __version__
 from fleetpy_api.errors import error_response
 
 if TYPE_CHECKING:
-    from fastapi.responses import Response
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from fleetpy_api.activity import Activity

@@ -5,15 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations at run time
-from fastapi.responses import Response
+from starlette.responses import Response
 
 from fleetpy.schemas.v1 import MachineEntity, MachinePage
 from fleetpy_api.answers import answer
 from fleetpy_api.pages import Pager
-from fleetpy_api.patches import read_patches
+from fleetpy_api.patches import SCHEMA, read_patches
+from fleetpy_api.routes import TEXT, Operation
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from fleetpy.schemas.fleetpy_v1 import MachineStatus
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
@@ -30,11 +32,11 @@ class MachinesResource:
 
     def install(self, routes: Routes) -> None:
         """Serve `/machines`."""
-        routes.add("GET", "/machines", self.list, answers={200: MachinePage}, errors=(400,))
-        # Its body is read without FastAPI, since the original's clients send it without a Content-Type.
-        routes.add("PATCH", "/machines", self.patch, answers={204: None}, errors=(400, 413))
+        page = {"nextPageToken": TEXT}
+        routes.add(Operation("GET", "/machines", self.list, {200: MachinePage}, errors=(400,), query=page))
+        routes.add(Operation("PATCH", "/machines", self.patch, {204: None}, errors=(400, 413), takes=SCHEMA))
 
-    async def list(self, request: Request, nextPageToken: str = "") -> Response:  # noqa: N803, ARG002 - the wire's
+    async def list(self, request: Request) -> Response:
         """A page of the machines that are alive, by id."""
         picture = await self._service.picture()
         tokens = request.query_params.getlist("nextPageToken")
@@ -44,6 +46,7 @@ class MachinesResource:
 
     async def patch(self, request: Request) -> Response:
         """Change the metadata of machines by JSON Patch: all of it, or nothing."""
+        # Whatever it calls itself: the original's clients send it without a Content-Type.
         patches = read_patches(await request.body())
         await self._service.patch_metadata(patches)
         # The original's functional tests look for this header on an answer that has no body.

@@ -1,99 +1,96 @@
-"""The OpenAPI document: what FastAPI derives from the routes, put right where that would be untrue."""
+"""The OpenAPI document, made when it is asked for: the operations as `routes` has them, the schemas by pydantic.
+
+pydantic derives them from the entities' types and docstrings. It takes some 9 MB, so it is imported with the first
+request for the document, and no other request needs it (docs/adr/0018-starlette-without-fastapi.md).
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from fleetpy.model.limits import MAX_METADATA_VALUE
-from fleetpy.schemas.fleetpy_v1 import (
-    Brake,
-    ChangeResults,
-    Event,
-    Explanation,
-    Health,
-    MachineStatusList,
-    UnitStatusPage,
-)
-from fleetpy.schemas.v1 import ErrorResponse, MachinePage, UnitEntity, UnitPage, UnitStateEntity, UnitStatePage
-from fleetpy_api.answers import adapter
+from fleetpy import __version__
+from fleetpy.schemas.v1 import ErrorResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from fastapi import FastAPI
+    from fleetpy_api.routes import Operation
 
 PATH = "/fleetpy/v1/openapi.json"
 
-_ANSWERS = (
-    ErrorResponse,
-    UnitPage,
-    UnitEntity,
-    UnitStatePage,
-    UnitStateEntity,
-    MachinePage,
-    ChangeResults,
-    UnitStatusPage,
-    Brake,
-    Explanation,
-    MachineStatusList,
-    Event,
-    Health,
+DESCRIPTION = (
+    "The original fleet's API under `/fleet/v1` (and `/v1-alpha`, the same), and what it lacks under `/fleetpy/v1`."
 )
-"""The entities that answers have."""
 
 _REFERENCE = "#/components/schemas/{model}"
-_FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
-_PATH_OF_KEY = {"type": "string", "pattern": r"^/[A-Za-z0-9_.-]{1,64}/metadata/[A-Za-z0-9_.-]{1,128}$"}
-_PATCH = {
-    "type": "array",
-    "items": {
-        "oneOf": [
-            {
-                "type": "object",
-                "required": ["op", "path", "value"],
-                "properties": {
-                    "op": {"type": "string", "enum": ["add", "replace"]},
-                    "path": _PATH_OF_KEY,
-                    "value": {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_VALUE},
-                },
-            },
-            {
-                "type": "object",
-                "required": ["op", "path"],
-                "properties": {"op": {"type": "string", "enum": ["remove"]}, "path": _PATH_OF_KEY},
-            },
-        ]
-    },
-}
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Have the application's document put right."""
-    derive: Callable[[], dict[str, Any]] = app.openapi
+def openapi_document(operations: Iterable[Operation]) -> bytes:
+    """The document as JSON."""
+    entities: dict[str, type] = {}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, entities)
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "fleet API", "version": __version__, "description": DESCRIPTION},
+        "paths": paths,
+        "components": {"schemas": _schemas(entities.values())},
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _put_right(derive())
-        return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+def _schemas(entities: Iterable[type]) -> dict[str, Any]:
+    """The JSON schemas of entities and of those that they have in them, by name."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - see above
 
-
-def _put_right(document: dict[str, Any]) -> dict[str, Any]:
-    schemas = document["components"]["schemas"]
-    # What FastAPI answers with 422 is 400 here, in the one form of all errors.
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-    for name in _FASTAPIS_OWN:
-        schemas.pop(name, None)
-    for entity in _ANSWERS:
-        schema = adapter(entity).json_schema(ref_template=_REFERENCE)
+    schemas: dict[str, Any] = {}
+    for entity in entities:
+        schema = TypeAdapter(entity).json_schema(ref_template=_REFERENCE)
         schemas.update(schema.pop("$defs", {}))
         schemas[entity.__name__] = schema
-    # Its body is read without FastAPI.
-    document["paths"]["/fleet/v1/machines"]["patch"]["requestBody"] = {
-        "content": {"application/json": {"schema": _PATCH}},
-        "required": True,
+    return schemas
+
+
+def _operation(operation: Operation, entities: dict[str, type]) -> dict[str, Any]:
+    """An operation as the document has it; adds the entities that it refers to."""
+
+    def content(body: Any, media_type: str) -> dict[str, Any]:
+        if isinstance(body, type):
+            entities[body.__name__] = body
+            body = {"$ref": _REFERENCE.format(model=body.__name__)}
+        return {} if body is None else {"content": {media_type: {"schema": body}}}
+
+    good = {code: content(entity, operation.media_type) for code, entity in operation.answers.items()}
+    bad = {code: content(ErrorResponse, "application/json") for code in (*operation.errors, 503)}
+    name: str = operation.endpoint.__name__
+    described: dict[str, Any] = {
+        "summary": name.strip("_").replace("_", " ").capitalize(),
+        "description": inspect.getdoc(operation.endpoint),
+        "operationId": re.sub(r"\W", "_", f"{name}{operation.path}_{operation.method.lower()}"),
+        "responses": {
+            str(int(code)): {"description": HTTPStatus(code).phrase, **body} for code, body in (good | bad).items()
+        },
     }
-    return document
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
+    if operation.takes is not None:
+        described["requestBody"] = {**content(operation.takes, "application/json"), "required": True}
+    return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH_PARAMETER.findall(operation.path)
+    ]
+    in_query = [
+        {"name": name, "in": "query", "required": False, "schema": dict(schema)}
+        for name, schema in operation.query.items()
+    ]
+    return in_path + in_query

@@ -17,6 +17,33 @@ from fleetpy_api.errors import RefusedError
 
 _PATH = re.compile(rf"/([A-Za-z0-9_.-]{{1,64}})/metadata/([A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}})")
 
+_PATH_SCHEMA = {
+    "type": "string",
+    "pattern": rf"^/[A-Za-z0-9_.-]{{1,64}}/metadata/[A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}}$",
+}
+SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": ["op", "path", "value"],
+                "properties": {
+                    "op": {"type": "string", "enum": ["add", "replace"]},
+                    "path": _PATH_SCHEMA,
+                    "value": {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_VALUE},
+                },
+            },
+            {
+                "type": "object",
+                "required": ["op", "path"],
+                "properties": {"op": {"type": "string", "enum": ["remove"]}, "path": _PATH_SCHEMA},
+            },
+        ]
+    },
+}
+"""What clients are to send, as JSON schema; more than that is put up with."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetadataPatch:

@@ -1,103 +1,67 @@
-"""How routes are made: what they answer goes into the OpenAPI document, and their bodies must call themselves JSON.
-
-Routes are added to the application one by one rather than by routers, so that `errors` can ask each what it matches.
-"""
+"""How routes are made: each is a Starlette route, and a row of the OpenAPI document."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from fastapi.responses import Response
-from fastapi.routing import APIRoute
-
-from fleetpy.schemas.v1 import ErrorResponse
-from fleetpy_api.errors import RefusedError
+from starlette.routing import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from fastapi import FastAPI, Request
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+TEXT: Mapping[str, Any] = {"type": "string", "default": ""}
+"""The JSON schema of a parameter that is a text."""
+TEXTS: Mapping[str, Any] = {"type": "array", "items": {"type": "string"}}
+"""The JSON schema of a parameter that may be given many times."""
 
 
-class JSONRoute(APIRoute):
-    """A route whose request has a body: 415 comes before anything that the body may have wrong."""
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path, and what the OpenAPI document says of it; the endpoint's docstring says what it does."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler behind the check."""
-        handler = super().get_route_handler()
-
-        async def checked(request: Request) -> Response:
-            check_content_type(request)
-            return await handler(request)
-
-        return checked
-
-
-def check_content_type(request: Request) -> None:
-    """Raise `RefusedError` (415) unless the request has one `Content-Type`, and that is JSON."""
-    values = request.headers.getlist("content-type")
-    if len(values) != 1:
-        raise RefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected one Content-Type, application/json, and got {len(values)}"
-        )
-    if values[0].partition(";")[0].strip().lower() != "application/json":
-        raise RefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the only Content-Type taken is application/json, not {values[0]!r}"
-        )
+    method: str
+    path: str
+    endpoint: Endpoint
+    answers: Mapping[int, type | None]
+    """The entities of good answers, by status."""
+    errors: Iterable[int] = ()
+    """Other statuses; 503 is always possible."""
+    takes: type | Mapping[str, Any] | None = None
+    """The body: an entity, or a JSON schema."""
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Parameters of the query, each with its JSON schema."""
+    media_type: str = "application/json"
+    """How good answers call themselves."""
 
 
-def without_nulls(body: Any) -> Any:
-    """A JSON object without its nulls: to the original's API they are the same as nothing."""
-    if isinstance(body, dict):
-        return {key: value for key, value in body.items() if value is not None}
-    return body
+class Table:
+    """Every route, and the operations that the OpenAPI document tells of."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self.operations: list[Operation] = []
 
 
 class Routes:
     """Adds routes below a prefix; `in_schema` says whether the OpenAPI document shows them."""
 
-    def __init__(self, app: FastAPI, prefix: str, *, in_schema: bool = True) -> None:
-        self._app = app
+    def __init__(self, table: Table, prefix: str, *, in_schema: bool = True) -> None:
+        self._table = table
         self._prefix = prefix
         self._in_schema = in_schema
 
-    def add(
-        self,
-        method: str,
-        path: str,
-        endpoint: Callable[..., Coroutine[Any, Any, Response]],
-        *,
-        answers: Mapping[int, type | None],
-        errors: Iterable[int] = (),
-        takes_json: bool = False,
-        media_type: str = "application/json",
-    ) -> None:
-        """Have `method` on `path` answered by `endpoint`; `answers` are the entities of good answers, by status."""
-        documented: dict[int | str, dict[str, Any]] = {
-            code: _documented(code, entity, media_type) for code, entity in answers.items()
-        }
-        for code in (*errors, HTTPStatus.SERVICE_UNAVAILABLE):
-            documented[int(code)] = _documented(code, ErrorResponse)
-        self._app.router.add_api_route(
-            self._prefix + path,
-            endpoint,
-            methods=[method],
-            status_code=next(iter(answers)),
-            response_class=Response,
-            responses=documented,
-            include_in_schema=self._in_schema,
-            route_class_override=JSONRoute if takes_json else None,
-        )
-
-
-def _documented(code: int, entity: type | None, media_type: str = "application/json") -> dict[str, Any]:
-    """An answer as the OpenAPI document has it.
-
-    The entity is only referred to: a model of each answer, which FastAPI would make, is never used, and costs a quarter
-    of a second and some megabytes at each start. `openapi` adds the schemas when the document is asked for.
-    """
-    answer: dict[str, Any] = {"description": HTTPStatus(code).phrase}
-    if entity is not None:
-        answer["content"] = {media_type: {"schema": {"$ref": f"#/components/schemas/{entity.__name__}"}}}
-    return answer
+    def add(self, operation: Operation) -> None:
+        """Have the operation's endpoint answer it, at its path below the prefix."""
+        operation = replace(operation, path=self._prefix + operation.path)
+        route = Route(operation.path, operation.endpoint)
+        # Starlette adds HEAD to GET; the original does not have it.
+        route.methods = {operation.method}
+        self._table.routes.append(route)
+        if self._in_schema:
+            self._table.operations.append(operation)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations at run time
-from fastapi.responses import Response  # noqa: TC002 - likewise
-
 from fleetpy.ids import UnitName
 from fleetpy.schemas.v1 import UnitStateEntity, UnitStatePage
 from fleetpy_api.answers import answer
 from fleetpy_api.entities import state_entity
 from fleetpy_api.errors import RefusedError
 from fleetpy_api.pages import Pager
+from fleetpy_api.routes import TEXT, Operation
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from fleetpy.registry.decoding import StoredState
     from fleetpy_api.routes import Routes
     from fleetpy_api.service import Service
@@ -32,28 +33,25 @@ class StateResource:
 
     def install(self, routes: Routes) -> None:
         """Serve `/state`."""
-        routes.add("GET", "/state", self.list, answers={200: UnitStatePage}, errors=(400,))
-        routes.add("GET", "/state/{name}", self.get, answers={200: UnitStateEntity}, errors=(404,))
+        filters = {"machineID": TEXT, "unitName": TEXT, "nextPageToken": TEXT}
+        routes.add(Operation("GET", "/state", self.list, {200: UnitStatePage}, errors=(400,), query=filters))
+        routes.add(Operation("GET", "/state/{name}", self.get, {200: UnitStateEntity}, errors=(404,)))
 
-    async def list(
-        self,
-        request: Request,
-        machineID: str = "",  # noqa: N803 - the wire's name
-        unitName: str = "",  # noqa: N803 - likewise
-        nextPageToken: str = "",  # noqa: N803, ARG002 - likewise; all of its values are looked at below
-    ) -> Response:
+    async def list(self, request: Request) -> Response:
         """A page of states by unit and machine: all, or those of a unit, of a machine, or of both."""
         picture = await self._service.picture()
-        tokens = request.query_params.getlist("nextPageToken")
+        asked = request.query_params
+        tokens, machine, unit = asked.getlist("nextPageToken"), asked.get("machineID", ""), asked.get("unitName", "")
 
         def wanted(state: StoredState) -> bool:
-            return machineID in ("", state.machine) and unitName in ("", state.name)
+            return machine in ("", state.machine) and unit in ("", state.name)
 
         page = self._pager.page(tokens, picture.revision, picture.states, wanted)
         return answer(UnitStatePage([state_entity(state) for state in page.items], page.next_token))
 
-    async def get(self, name: str) -> Response:
+    async def get(self, request: Request) -> Response:
         """The state of one unit; of a global one, that on the first machine."""
+        name = request.path_params["name"]
         picture = await self._service.picture()
         state = next(iter(picture.states_of(UnitName(name))), None)
         if state is None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.responses import Response
 
 from fleetpy import __version__
 from fleetpy_api.errors import LONGEST_MESSAGE
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
+    from starlette.requests import Request
 
 pytestmark = pytest.mark.looptime
 
@@ -142,10 +144,10 @@ async def test_a_message_quotes_only_so_much_of_what_was_sent() -> None:
 async def test_a_defect_is_500_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as cluster:
 
-        async def broken() -> None:
+        async def broken(_request: Request) -> Response:
             raise RuntimeError("secret")
 
-        cluster.api.app.add_api_route("/broken", broken)
+        cluster.api.app.add_route("/broken", broken)
         answer = await cluster.ask("GET", "/broken")
         assert check(answer, 500) == "fleet-api has a defect; its log has the details"
         (record,) = [record for record in caplog.records if record.name == "fleetpy_api.errors"]
@@ -157,11 +159,12 @@ async def test_a_request_is_open_until_its_answer_is_sent() -> None:
     async with serving() as cluster:
         entered, leave = asyncio.Event(), asyncio.Event()
 
-        async def slow() -> None:
+        async def slow(_request: Request) -> Response:
             entered.set()
             await leave.wait()
+            return Response()
 
-        cluster.api.app.add_api_route("/slow", slow)
+        cluster.api.app.add_route("/slow", slow)
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(cluster.ask("GET", "/slow"))
             await entered.wait()

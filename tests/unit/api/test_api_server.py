@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 
 from fleetpy import __version__
 from fleetpy_api.listen import open_socket
@@ -21,6 +22,8 @@ from tests.unit.api.harness import M1, SLEEP, Cluster, serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from starlette.requests import Request
 
 
 @asynccontextmanager
@@ -146,12 +149,12 @@ async def test_open_requests_are_answered_before_the_end(tmp_path: Path) -> None
     async with listening(listener) as (cluster, server), client(listener) as http:
         entered, leave = asyncio.Event(), asyncio.Event()
 
-        async def slow() -> dict[str, str]:
+        async def slow(_request: Request) -> JSONResponse:
             entered.set()
             await leave.wait()
-            return {"well": "done"}
+            return JSONResponse({"well": "done"})
 
-        cluster.api.app.add_api_route("/slow", slow)
+        cluster.api.app.add_route("/slow", slow)
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(http.get("/slow"))
             await entered.wait()

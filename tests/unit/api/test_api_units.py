@@ -192,7 +192,7 @@ async def test_an_option_may_leave_its_empty_value_out_as_the_originals_clients_
     ("body", "words"),
     [
         ("{", "the body is not JSON"),
-        ("[]", "dictionary"),
+        ("[]", "expected `object`, got `array`"),
         ('{"options": [{"name": "a"}]}', "options.0.section: field required"),
         ('{"options": 7}', "options: "),
         ('{"desiredState": 7}', "desiredState: "),
