@@ -11,8 +11,10 @@ class PlanSettings:
 
     ttl: float = 10.0
     """How long a machine's lease runs on after its last renewal; what a new leader finds missing it gives as long."""
+    lease: float = 8.0
+    """How long a machine that does not know yet that its lease was taken away may go by it."""
     stop_bound: float = 15.0
-    """How long after its lease ended a lost machine may still be stopping a unit with `OnPartition=stop`.
+    """How long after that a lost machine may still be stopping a unit with `OnPartition=stop`.
 
     Hosts give such units 10 s and then kill them (fleet-lease.service); the rest is for noticing and for the killing.
     """

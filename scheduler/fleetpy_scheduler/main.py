@@ -53,7 +53,7 @@ async def serve(config: FleetConfig, service: ServiceManager) -> None:
         keys=keys,
         election=Election(registry, keys.leader, keeper),
         identity=identity,
-        settings=PlanSettings(ttl=config.agent_ttl),
+        settings=PlanSettings(ttl=config.agent_ttl, lease=config.agent_lease),
         interval=config.engine_reconcile_interval,
         say=service.status,
         metrics=metrics,

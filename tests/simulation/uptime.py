@@ -70,7 +70,7 @@ class Uptime:
         since = max(asked.values()) if others or unit.requirements.machine_of else asked[name]
         # Of a unit that was destroyed nobody knows any more whether it stood in the way.
         since = max(since, *(when for other, when in asked.items() if other not in snapshot.units), since)
-        bound = self._bound + (SETTINGS.stop_bound if self._books.stopping else 0.0)
+        bound = self._bound + (SETTINGS.lease + SETTINGS.stop_bound if self._books.stopping else 0.0)
         if min(undisturbed, now - since) <= bound:
             return None
         could = [

@@ -27,7 +27,7 @@ QUIET = 5.0
 """Seconds in which a cluster comes up, before anything goes wrong."""
 TROUBLE = 60.0
 """Seconds in which things go wrong."""
-RECOVERY = TTL + 3.0 + SETTINGS.stop_bound + MASS_LOSS_HOLD
+RECOVERY = TTL + 3.0 + SETTINGS.lease + SETTINGS.stop_bound + MASS_LOSS_HOLD
 """Seconds after which all is well again: the lease, what the scheduler needs, and all that it may wait for."""
 CHAIN = 2
 """How many units may have to stop one after another, before the last thing that was asked for can be done."""

@@ -14,7 +14,7 @@ class Promises:
     grace: float = 3.0
     """Within this on top of it everything runs that can."""
     stop_bound: float = 15.0
-    """How much later a unit with `OnPartition=stop` starts elsewhere."""
+    """How much later, and by a lease besides, a unit with `OnPartition=stop` starts elsewhere."""
     lease: float = 8.0
     """What the agent has for a lease."""
     renewal: float = 8.0 / 3

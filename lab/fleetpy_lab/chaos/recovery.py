@@ -61,7 +61,7 @@ def _ran(history: History, unit: LoadUnit, host: str) -> list[Span]:
 
 
 def _excuses(history: History, unit: LoadUnit, host: str, gap: Span, promises: Promises) -> Iterator[Span]:
-    limit = promises.recovery + (promises.stop_bound if may_be_held(history, unit) else 0.0)
+    limit = promises.recovery + (promises.lease + promises.stop_bound if may_be_held(history, unit) else 0.0)
     places = {host} if host else places_around(history, unit, gap)
     losses = [strike for strike in history.strikes if strike.nature.loses]
     lost = [

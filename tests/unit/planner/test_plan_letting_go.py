@@ -74,12 +74,12 @@ def test_if_the_machine_is_lost_before_that_it_waits_until_it_must_have_been_sto
     leave(cluster)
     cluster.carry_out(cluster.plan())
     cluster.lose("m1", at=NOW)
-    waiting = cluster.plan(now=NOW + 14.9, stop_bound=15.0)
+    waiting = cluster.plan(now=NOW + 14.9, lease=8.0, stop_bound=7.0)
     assert waiting == idle(
         {WEB: "m1, which had it, is lost; the machine must have stopped it by itself before it may start elsewhere"},
         NOW + 15.0,
     )
-    assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1", "place web.service m2"]
 
 
 def test_what_was_destroyed_is_forgotten_with_the_lost_machine() -> None:
@@ -87,8 +87,8 @@ def test_what_was_destroyed_is_forgotten_with_the_lost_machine() -> None:
     cluster.destroy(WEB)
     cluster.carry_out(cluster.plan())
     cluster.lose("m1", at=NOW)
-    assert cluster.plan(now=NOW + 14.9, stop_bound=15.0) == idle(wake_at=NOW + 15.0)
-    assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1"]
+    assert cluster.plan(now=NOW + 14.9, lease=8.0, stop_bound=7.0) == idle(wake_at=NOW + 15.0)
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1"]
 
 
 def test_one_that_is_wanted_nowhere_else_does_not_stay_placed_on_a_lost_machine() -> None:
@@ -97,7 +97,7 @@ def test_one_that_is_wanted_nowhere_else_does_not_stay_placed_on_a_lost_machine(
     cluster.carry_out(cluster.plan())
     del cluster.machines[next(machine for machine in cluster.machines if machine == "m2")]
     cluster.lose("m1", at=NOW)
-    assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1"]
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1"]
 
 
 def test_a_text_without_it_counts_when_the_agent_says_that_the_one_before_is_gone() -> None:
@@ -130,5 +130,5 @@ def test_a_machine_lost_before_it_took_over_a_text_without_it_is_waited_for() ->
     cluster.submit(WEB, text="text-2")
     cluster.carry_out(cluster.plan())
     cluster.lose("m1", at=NOW)
-    assert told(cluster.plan(now=NOW + 14.0, stop_bound=15.0)) == []
-    assert told(cluster.plan(now=NOW + 15.0, stop_bound=15.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=NOW + 14.0, lease=8.0, stop_bound=7.0)) == []
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1", "place web.service m2"]

@@ -62,7 +62,7 @@ def test_losing_a_machine_moves_nothing_else() -> None:
 def test_a_machine_whose_loss_nobody_has_noted_is_lost_now() -> None:
     cluster = lost(on_partition=STOP)
     cluster.lost_at.clear()
-    planned = cluster.plan(now=2000.0, stop_bound=20.0)
+    planned = cluster.plan(now=2000.0, lease=8.0, stop_bound=12.0)
     assert planned.actions == ()
     assert planned.wake_at == 2020.0
 
@@ -90,7 +90,7 @@ def test_a_new_leader_places_what_is_on_no_machine_at_once() -> None:
 
 def test_a_unit_that_stops_on_partition_waits_until_it_must_have_stopped() -> None:
     cluster = lost(on_partition=STOP)
-    assert cluster.plan(now=1009.9, stop_bound=20.0) == idle(
+    assert cluster.plan(now=1009.9, lease=8.0, stop_bound=12.0) == idle(
         {
             "web.service": (
                 "m1, which had it, is lost; the machine must have stopped it by itself before it may start elsewhere"
@@ -98,19 +98,19 @@ def test_a_unit_that_stops_on_partition_waits_until_it_must_have_stopped() -> No
         },
         1010.0,
     )
-    assert told(cluster.plan(now=1010.0, stop_bound=20.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
 
 
 def test_followers_of_a_held_unit_wait_with_it() -> None:
     cluster = lost(on_partition=STOP)
     cluster.submit("side.service", machine_of=["web.service"])
     cluster.put("m1", "side.service")
-    planned = cluster.plan(stop_bound=20.0)
+    planned = cluster.plan(lease=8.0, stop_bound=12.0)
     assert planned.actions == ()
     assert why_pending(planned, "side.service") == (
         "m1, which had it, is lost; it follows web.service, which is on no machine"
     )
-    assert [action.name for action in cluster.plan(now=NOW + 10, stop_bound=20.0).actions] == [
+    assert [action.name for action in cluster.plan(now=NOW + 10, lease=8.0, stop_bound=12.0).actions] == [
         "side.service",
         "web.service",
         "side.service",
@@ -121,8 +121,8 @@ def test_followers_of_a_held_unit_wait_with_it() -> None:
 def test_the_longest_hold_counts() -> None:
     cluster = lost(on_partition=STOP)
     cluster.led_since = 995.0
-    assert cluster.plan(ttl=10.0, stop_bound=12.0).wake_at == 1005.0
-    assert cluster.plan(ttl=10.0, stop_bound=30.0).wake_at == 1020.0
+    assert cluster.plan(ttl=10.0, lease=4.0, stop_bound=8.0).wake_at == 1005.0
+    assert cluster.plan(ttl=10.0, lease=8.0, stop_bound=22.0).wake_at == 1020.0
 
 
 def test_the_earliest_of_several_units_holds_wakes() -> None:
@@ -131,28 +131,28 @@ def test_the_earliest_of_several_units_holds_wakes() -> None:
         cluster.submit(f"web@{number}.service", on_partition=STOP)
         cluster.put(f"m{number}", f"web@{number}.service")
         cluster.lose(f"m{number}", at=at)
-    assert cluster.plan(stop_bound=20.0).wake_at == 1005.0
+    assert cluster.plan(lease=8.0, stop_bound=12.0).wake_at == 1005.0
 
 
 def test_a_text_that_is_not_known_any_more_may_have_been_one_that_stops() -> None:
     cluster = lost()
     cluster.submit("web.service", text="text-2")
-    assert cluster.plan(stop_bound=20.0).actions == ()
-    assert told(cluster.plan(now=1010.0, stop_bound=20.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert cluster.plan(lease=8.0, stop_bound=12.0).actions == ()
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
 
 
 def test_a_unit_submitted_again_waits_for_the_copy_of_its_namesake_on_a_lost_machine() -> None:
     cluster = lost()
     cluster.submit("web.service", uid=2)
-    assert cluster.plan(stop_bound=20.0).actions == ()
-    assert told(cluster.plan(now=1010.0, stop_bound=20.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert cluster.plan(lease=8.0, stop_bound=12.0).actions == ()
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
 
 
 def test_a_destroyed_unit_is_forgotten_when_its_lost_machine_must_have_stopped_it() -> None:
     cluster = lost()
     cluster.destroy("web.service")
-    assert cluster.plan(stop_bound=20.0) == idle(wake_at=1010.0)
-    assert reasons(cluster.plan(now=1010.0, stop_bound=20.0)) == ["takes web.service from m1: the unit was destroyed"]
+    assert cluster.plan(lease=8.0, stop_bound=12.0) == idle(wake_at=1010.0)
+    assert reasons(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["takes web.service from m1: the unit was destroyed"]
 
 
 def test_what_can_go_nowhere_else_stays_placed_for_the_machine_to_return() -> None:
@@ -181,9 +181,9 @@ def test_what_can_go_nowhere_else_is_forgotten_in_the_end() -> None:
 
 def test_a_machine_that_returns_in_time_keeps_its_units() -> None:
     cluster = lost(on_partition=STOP)
-    cluster.carry_out(cluster.plan(stop_bound=20.0))
+    cluster.carry_out(cluster.plan(lease=8.0, stop_bound=12.0))
     cluster.join(make_machine("m1"))
-    assert cluster.plan(stop_bound=20.0) == idle()
+    assert cluster.plan(lease=8.0, stop_bound=12.0) == idle()
 
 
 def test_a_machine_that_returns_too_late_loses_what_went_elsewhere() -> None:
@@ -275,7 +275,7 @@ def test_a_released_machine_still_has_to_stop_what_must_never_run_twice() -> Non
     cluster.submit("once.service", on_partition=STOP)
     cluster.put("m2", "once.service")
     cluster.released = frozenset([M("m2")])
-    assert told(cluster.plan(mass_loss_hold=60.0, stop_bound=20.0)) == [
+    assert told(cluster.plan(mass_loss_hold=60.0, lease=8.0, stop_bound=12.0)) == [
         "unplace web@2.service m2",
         "place web@2.service m3",
     ]

@@ -143,7 +143,7 @@ async def leading() -> AsyncIterator[Term]:
         view=view,
         tables=tables,
         fence=Fence(registry, await elected(client)),
-        settings=PlanSettings(ttl=TTL, stop_bound=30.0),
+        settings=PlanSettings(ttl=TTL, lease=8.0, stop_bound=22.0),
         interval=30.0,
         clock=clock,
         wall_clock=lambda: NOW,
