@@ -61,7 +61,7 @@ class Holds:
             until = min(lost_at + self._settings.mass_loss_hold, self.brake.until)
             holds.append(Hold(until, self.brake.why))
         if _may_stop_itself(placement, unit):
-            # Expired, its lease is over for the host too. Whether it did, or was revoked before its time, nothing tells.
+            # Whether its lease has expired, for the host too, or was revoked before its time, nothing tells.
             holds.append(Hold(lost_at + self._settings.lease + self._settings.stop_bound, _STOPPING))
         last = max(holds, key=lambda hold: hold.until, default=None)
         return last if last is not None and last.until > self._now else None

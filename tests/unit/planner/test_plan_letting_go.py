@@ -79,7 +79,10 @@ def test_if_the_machine_is_lost_before_that_it_waits_until_it_must_have_been_sto
         {WEB: "m1, which had it, is lost; the machine must have stopped it by itself before it may start elsewhere"},
         NOW + 15.0,
     )
-    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == [
+        "unplace web.service m1",
+        "place web.service m2",
+    ]
 
 
 def test_what_was_destroyed_is_forgotten_with_the_lost_machine() -> None:
@@ -131,4 +134,7 @@ def test_a_machine_lost_before_it_took_over_a_text_without_it_is_waited_for() ->
     cluster.carry_out(cluster.plan())
     cluster.lose("m1", at=NOW)
     assert told(cluster.plan(now=NOW + 14.0, lease=8.0, stop_bound=7.0)) == []
-    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=NOW + 15.0, lease=8.0, stop_bound=7.0)) == [
+        "unplace web.service m1",
+        "place web.service m2",
+    ]

@@ -98,7 +98,10 @@ def test_a_unit_that_stops_on_partition_waits_until_it_must_have_stopped() -> No
         },
         1010.0,
     )
-    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == [
+        "unplace web.service m1",
+        "place web.service m2",
+    ]
 
 
 def test_followers_of_a_held_unit_wait_with_it() -> None:
@@ -138,21 +141,29 @@ def test_a_text_that_is_not_known_any_more_may_have_been_one_that_stops() -> Non
     cluster = lost()
     cluster.submit("web.service", text="text-2")
     assert cluster.plan(lease=8.0, stop_bound=12.0).actions == ()
-    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == [
+        "unplace web.service m1",
+        "place web.service m2",
+    ]
 
 
 def test_a_unit_submitted_again_waits_for_the_copy_of_its_namesake_on_a_lost_machine() -> None:
     cluster = lost()
     cluster.submit("web.service", uid=2)
     assert cluster.plan(lease=8.0, stop_bound=12.0).actions == ()
-    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["unplace web.service m1", "place web.service m2"]
+    assert told(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == [
+        "unplace web.service m1",
+        "place web.service m2",
+    ]
 
 
 def test_a_destroyed_unit_is_forgotten_when_its_lost_machine_must_have_stopped_it() -> None:
     cluster = lost()
     cluster.destroy("web.service")
     assert cluster.plan(lease=8.0, stop_bound=12.0) == idle(wake_at=1010.0)
-    assert reasons(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == ["takes web.service from m1: the unit was destroyed"]
+    assert reasons(cluster.plan(now=1010.0, lease=8.0, stop_bound=12.0)) == [
+        "takes web.service from m1: the unit was destroyed"
+    ]
 
 
 def test_what_can_go_nowhere_else_stays_placed_for_the_machine_to_return() -> None:
