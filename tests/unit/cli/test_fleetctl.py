@@ -236,6 +236,15 @@ def test_debug_shows_the_requests(tmp_path: Path) -> None:
     assert told[1].endswith('HTTP Request: GET http://localhost/fleet/v1/machines "HTTP/1.1 200 OK"')
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell has what it starts in the background ignore SIGINT, and that is handed down."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_wait_says_that_the_wish_stands(fleetctl: Fleetctl, here: Path) -> None:
     cluster = PuppetCluster()
     cluster.ignored.add("hello.service")
