@@ -7,7 +7,6 @@ machine is not registered yet, and what was placed here may have gone elsewhere 
 from __future__ import annotations
 
 import logging
-import math
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -53,8 +52,8 @@ class Promise:
             return
         if self._status.lease == self._registered:
             self._say(self._status.deadline)
-        elif self._status.lease == NO_LEASE:  # The registry has said that it is gone.
-            self._say(-math.inf)
+        elif self._status.lease == NO_LEASE:
+            # Taken away before its time, perhaps. What was said stays said, too: the scheduler waits for that.
             self._registered = NO_LEASE
 
     def _say(self, deadline: float) -> None:

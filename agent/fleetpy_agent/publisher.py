@@ -120,6 +120,8 @@ class Publisher:
             deletes, puts = self._differences()
             # Deletes first, so that what was let go of is known to be as soon as can be.
             for keys in _chunks(deletes):
+                # As soon as it is sent nobody may rely on them any more, though no answer has come.
+                self._published.update(dict.fromkeys(keys))
                 await self._commit([Delete(key) for key in keys], dict.fromkeys(keys))
                 for key in keys:
                     del self._published[key]

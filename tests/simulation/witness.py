@@ -293,12 +293,13 @@ class Witness:
             del self._doubles[name]
 
     def _is_settled(self, name: UnitName) -> bool:
-        """Whether the unit runs where it is placed, and nowhere else, and beside nothing that conflicts with it."""
+        """Whether the unit is, and runs, where it is placed and nowhere else, beside nothing that conflicts with it."""
         placed = {pair[0] for pair in self.books.placements if pair[1] == name}
         running = self._running(name)
         return (
             len(placed) < 2
             and placed == {host.id for host in running}
+            and not any(machine not in placed for machine, other in self.books.states if other == name)
             and not any(self._is_beside_a_rival(host, name) for host in running)
         )
 

@@ -135,6 +135,8 @@ class Network(FaultyRegistry):
     delayed = ""
     """The next transaction that writes this key is given up by who sent it, and stays under way."""
     under_way: tuple[Sequence[Write], Sequence[Guard]] | None = None
+    unanswered = ""
+    """The next transaction that writes this key is carried out, and given up after a second without an answer."""
 
     async def commit(self, writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
         if self.full:
@@ -142,7 +144,12 @@ class Network(FaultyRegistry):
         if self.under_way is None and any(write.key == self.delayed for write in writes):
             self.under_way = writes, guards
             raise UnavailableError("no answer in time")
-        return await super().commit(writes, guards=guards)
+        revision = await super().commit(writes, guards=guards)
+        if any(write.key == self.unanswered for write in writes):
+            self.unanswered = ""
+            await asyncio.sleep(1.0)
+            raise UnavailableError("no answer in time")
+        return revision
 
 
 class Host:

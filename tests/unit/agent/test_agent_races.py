@@ -118,6 +118,19 @@ async def test_what_was_taken_back_before_the_agent_saw_it_come_is_never_started
         assert registry.states() == {}
 
 
+async def test_what_comes_back_while_nobody_knows_whether_its_state_is_gone_is_announced_before_it_is_started() -> None:
+    async with watched_host() as (registry, host):
+        await registered(registry, host, WEB)
+        host.network.unanswered = KEYS.state(MACHINE, WEB)
+        registry.unplace(WEB)
+        await until(lambda: registry.state(WEB) is None)
+        registry.place(WEB, uid=70, epoch=71)
+        await settled(0.8)
+        assert host.history("start") == []
+        await until(lambda: WEB in host.systemd.running())
+        assert registry.state(WEB) is not None
+
+
 async def test_of_many_units_those_that_were_taken_back_hold_up_none_of_the_others() -> None:
     async with watched_host() as (registry, host):
         await registered(registry, host)
