@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 
 import pytest
@@ -84,6 +86,26 @@ def test_a_short_cut_stops_nothing_and_after_a_longer_one_it_is_started_again_wh
     assert cluster.main_pid(host, KEPT) == kept
     assert len(runs(cluster, host, ONCE)) == 2
     assert_never_twice(cluster, ONCE)
+
+
+def lease_of(cluster: Cluster, host: str) -> str:
+    """The lease on which the host's registration hangs, as etcdctl(1) takes it."""
+    told = json.loads(cluster.said(host, "etcdctl", "get", "--prefix", "/fleetpy/v1/machines/", "--write-out=json"))
+    machines = {json.loads(base64.b64decode(found["value"]))["hostname"]: found["lease"] for found in told["kvs"]}
+    return f"{machines[host]:x}"
+
+
+def test_a_lease_that_is_taken_away_before_its_time_stops_nothing(cluster: Cluster) -> None:
+    """As by an operator, or by a leader of etcd's that hung and wakes up (etcd's issue 15247)."""
+    host = started(cluster, ONCE, kept=sleeper())
+    before = cluster.main_pid(host, ONCE), cluster.main_pid(host, KEPT)
+    lease = lease_of(cluster, host)
+    cluster.said(host, "etcdctl", "lease", "revoke", lease)
+    time.sleep(LEASE + 1)  # What was promised for it is over then.
+    cluster.until_machines(*HOSTS)
+    assert lease_of(cluster, host) != lease
+    assert cluster.running()[ONCE] == host
+    assert (cluster.main_pid(host, ONCE), cluster.main_pid(host, KEPT)) == before
 
 
 def test_where_the_agent_is_stopped_or_frozen_it_stops_and_runs_elsewhere(cluster: Cluster) -> None:
