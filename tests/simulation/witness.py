@@ -261,9 +261,9 @@ class Witness:
         copy = self._copies[host.id, name]
         if copy.adrift not in {None, host.agent.incarnation}:
             copy.excused = True  # That agent has not seen what the registry was before, and obeys what it is.
-        if name in host.systemd.guard_stopped:
+        if name in host.systemd.guard_stopped or host.systemd.stopping:
             copy.excused = True
-        elif not copy.excused and not host.systemd.stopping:
+        elif not copy.excused:
             self.violate(f"{host.letter} stopped {name}, and nobody has asked for that", name)
 
     def _guard_ended(self, host: Host) -> None:
