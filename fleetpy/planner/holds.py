@@ -3,7 +3,8 @@
 As long as any of these holds, what a lost machine has stays placed there:
 
 * a new leader gives a machine that it finds missing one TTL to turn up (nobody may have looked for long, as when etcd
-  was away; one that it still found has been silent for a whole TTL by the time that it goes missing);
+  was away; one that it still found has been silent for a whole TTL by the time that it goes missing, unless etcd has
+  only just come back);
 * when a large part of the cluster vanishes at once, the brake gives each lost machine some time to return;
 * a unit with `OnPartition=stop` waits until its host must have stopped it, by the host's own clock. Where the text
   that the host has is not known any more (the unit is gone, or is another by now), it may have been one of these.
@@ -46,7 +47,7 @@ class Holds:
         self._lost_at = circumstances.lost_at
         self._now = now
         self._settings = settings
-        self._led_since = circumstances.led_since
+        self._unheard_until = max(circumstances.led_since, circumstances.unheard_until)
         self._takeover = Hold(circumstances.led_since + settings.ttl, _TAKEOVER)
         self.brake = engaged(facts, circumstances, now, settings)
         """The brake on mass failure, if it is on."""
@@ -55,7 +56,7 @@ class Holds:
         """The hold that ends last, or None if the unit may leave the lost machine now."""
         lost_at = self.lost_at(placement.machine)
         holds = []
-        if lost_at <= self._led_since:
+        if lost_at <= self._unheard_until:
             holds.append(self._takeover)
         if self.brake is not None and placement.machine in self.brake.held:
             until = min(lost_at + self._settings.mass_loss_hold, self.brake.until)

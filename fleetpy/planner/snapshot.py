@@ -28,6 +28,9 @@ class Circumstances:
     no placements any more may stand in it too: they count when many machines vanish at once."""
     led_since: float = 0.0
     """When the leader that plans took over, by the same clock."""
+    unheard_until: float = float("-inf")
+    """Until when a machine that goes missing may be one that nobody could hear, by the same clock: the registry was
+    away when the leader took over, so leases that could not be renewed end only now."""
     brake: Brake | None = None
     """The brake on mass failure as it was in the plan before."""
     silent: frozenset[MachineID] = frozenset()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from fleetpy.registry.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fleetpy.registry.lease import LeaseHolder
+    from fleetpy.registry.lease import LeaseHolder, LeaseStatus
     from fleetpy.registry.protocol import Registry
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,15 @@ class Election:
         self._key = key
         self._holder = holder
         self._wall_clock = wall_clock
+        self._held = NO_LEASE
+        self._ended_at = -math.inf
+        """When a lease of ours was last found to be gone."""
+        holder.listeners.append(self._note)
+
+    def _note(self, status: LeaseStatus) -> None:
+        if status.lease == NO_LEASE != self._held:
+            self._ended_at = self._holder.now()
+        self._held = status.lease
 
     async def campaign(self, identity: str) -> Leadership:
         """Wait until elected. What goes wrong on the way is logged and tried again."""
@@ -87,19 +97,25 @@ class Election:
         except GuardFailedError:
             pass  # Held by another, or by us: the answer to an earlier try may have been lost.
         except LeaseGoneError:
+            self._ended_at = self._holder.now()
             await self._holder.grant()
             raise
         leader = await self._registry.get(self._key)
         if leader is not None and leader.lease == lease:
-            return Leadership(self._registry, self._holder, leader)
+            return Leadership(self._registry, self._holder, leader, self._holder.now() - self._ended_at)
         return leader
 
 
 class Leadership:
-    """A term of leadership; `entry` is the leader's key as it was when the term began."""
+    """A term of leadership; `entry` is the leader's key as it was when the term began.
 
-    def __init__(self, registry: Registry, holder: LeaseHolder, entry: Entry) -> None:
+    `since_silence`: seconds that had gone by then since a lease of the leader's own was found to be gone, which takes a
+    registry that was away for longer than it lasts, or a leader that was; infinite if that has not happened.
+    """
+
+    def __init__(self, registry: Registry, holder: LeaseHolder, entry: Entry, since_silence: float = math.inf) -> None:
         self.entry = entry
+        self.since_silence = since_silence
         self._registry = registry
         self._holder = holder
 

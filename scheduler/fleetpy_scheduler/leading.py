@@ -93,6 +93,7 @@ class Scheduler:
             say=self.say,
             metrics=self.metrics,
             check_every=self.check_every,
+            since_silence=leadership.since_silence,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(view.run())

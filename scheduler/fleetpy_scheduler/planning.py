@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -81,7 +82,9 @@ class PlanningLoop:
         say: Callable[[str], None],
         metrics: EngineMetrics,
         check_every: float,
+        since_silence: float = math.inf,
     ) -> None:
+        """`since_silence`: see `Leadership`."""
         self._registry = registry
         self._keys = keys
         self._view = view
@@ -96,6 +99,8 @@ class PlanningLoop:
         self._say = say
         self._metrics = metrics
         self._led_since: float | None = None
+        self._unheard_for = settings.ttl - since_silence
+        """For how long from the term's beginning a machine that goes missing may only not have been heard."""
         self._losses = Losses(settings.mass_loss_hold)
         self._silences = Silences(registry, settings)
         self._pending: dict[UnitName, str] = {}
@@ -144,7 +149,13 @@ class PlanningLoop:
         lost_at = self._losses.update(self._tables.placed_machines(), self._tables.machines, now)
         silent = await self._silences.update(lost_at, self._tables.machines, now)
         circumstances = Circumstances(
-            self._tables.revision, lost_at, self._led_since, self._brake, silent, self._tables.released
+            self._tables.revision,
+            lost_at,
+            self._led_since,
+            self._led_since + self._unheard_for,
+            self._brake,
+            silent,
+            self._tables.released,
         )
         self._check_term()
         planned = self._planner.plan(circumstances, now)

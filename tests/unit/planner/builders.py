@@ -47,6 +47,7 @@ class Cluster:
     reports: dict[tuple[MachineID, UnitName], Report] = field(default_factory=dict)
     lost_at: dict[MachineID, float] = field(default_factory=dict)
     led_since: float = 0.0
+    unheard_until: float = float("-inf")
     brake: Brake | None = None
     silent: frozenset[MachineID] = frozenset()
     released: frozenset[MachineID] = frozenset()
@@ -122,7 +123,13 @@ class Cluster:
 
     def circumstances(self) -> Circumstances:
         return Circumstances(
-            Revision(self.revision), dict(self.lost_at), self.led_since, self.brake, self.silent, self.released
+            Revision(self.revision),
+            dict(self.lost_at),
+            self.led_since,
+            self.unheard_until,
+            self.brake,
+            self.silent,
+            self.released,
         )
 
     def plan(self, now: float = NOW, **settings: Any) -> Plan:

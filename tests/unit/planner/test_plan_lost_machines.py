@@ -81,6 +81,16 @@ def test_a_new_leader_declares_nothing_dead_for_one_ttl() -> None:
     assert told(cluster.plan(now=1005.0, ttl=10.0)) == ["unplace web.service m1", "place web.service m2"]
 
 
+def test_what_goes_missing_while_it_may_only_not_have_been_heard_gets_one_ttl_from_the_terms_beginning() -> None:
+    cluster = lost()
+    cluster.led_since, cluster.unheard_until = 985.0, 990.0
+    assert told(cluster.plan(now=994.9, ttl=10.0)) == []
+    assert cluster.plan(now=994.9, ttl=10.0).wake_at == 995.0
+    assert told(cluster.plan(now=995.0, ttl=10.0)) == ["unplace web.service m1", "place web.service m2"]
+    cluster.unheard_until = 989.9
+    assert told(cluster.plan(now=994.9, ttl=10.0)) == ["unplace web.service m1", "place web.service m2"]
+
+
 def test_a_new_leader_places_what_is_on_no_machine_at_once() -> None:
     cluster = lost()
     cluster.led_since = 995.0

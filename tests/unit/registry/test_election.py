@@ -67,6 +67,23 @@ async def test_the_first_candidate_leads_and_its_guard_is_its_terms() -> None:
         assert leadership.guard == CreatedAt(KEY, leadership.entry.create_revision)
         assert LeaderRecord.decode(leadership.entry.value).identity == "host-0"
         assert leadership.entry.lease == only.renewer.status.lease
+        assert leadership.since_silence == float("inf")
+
+
+@pytest.mark.parametrize("away", [TTL / 2, TTL * 2])
+async def test_a_leader_knows_how_long_ago_it_lost_a_lease_of_its_own(away: float, looptime: float) -> None:
+    store = virtual_store()
+    async with candidates(store, 2) as (first, second):
+        leading = await first.elected()
+        waiting = asyncio.create_task(second.elected())
+        await asyncio.sleep(1)
+        await second.registry.cut(off=True)
+        await asyncio.sleep(away)
+        await second.registry.cut(off=False)
+        await asyncio.sleep(100)
+        await leading.resign()
+        lost = float("inf") if away < TTL else looptime - 1 - away
+        assert (await waiting).since_silence == pytest.approx(lost, abs=TTL / 2)
 
 
 async def test_the_others_wait_without_asking_again() -> None:
@@ -192,6 +209,7 @@ async def test_a_candidate_whose_lease_is_gone_stands_with_another() -> None:
         store.revoke(await only.renewer.grant())
         leadership = await only.elected()
         assert leadership.entry.lease == only.renewer.status.lease != LeaseID(1)
+        assert leadership.since_silence < 1.0
 
 
 @pytest.mark.parametrize("seed", range(20))

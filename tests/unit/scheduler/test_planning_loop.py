@@ -128,7 +128,7 @@ async def elected(client: MemoryRegistry) -> Entry:
 
 
 @asynccontextmanager
-async def leading() -> AsyncIterator[Term]:
+async def leading(since_silence: float = float("inf")) -> AsyncIterator[Term]:
     clock = asyncio.get_running_loop().time
     store = MemoryStore(clock=clock)
     client, registry = MemoryRegistry(store), LossyRegistry(store)
@@ -150,6 +150,7 @@ async def leading() -> AsyncIterator[Term]:
         say=said.append,
         metrics=metrics,
         check_every=0.0,
+        since_silence=since_silence,
     )
     term = Term(store, client, registry, loop, view, tables, said, metrics)
     async with asyncio.TaskGroup() as group:
@@ -207,6 +208,26 @@ async def test_a_dead_machines_units_go_elsewhere_in_the_turn_after_its_lease_en
         await term.loop.turn()
         placements = await term.placements()
         assert set(placements) == {f"{M2}/hello.service"}
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("since_silence", "held"), [(TTL / 2, True), (TTL * 2, False)])
+async def test_a_machine_that_goes_missing_soon_after_the_registry_was_away_gets_one_ttl_to_turn_up(
+    since_silence: float, *, held: bool
+) -> None:
+    async with leading(since_silence) as term:
+        await term.join(M1, M2)
+        await term.want("hello.service")
+        await term.loop.turn()
+        before = await term.placements()
+        await asyncio.sleep(1.0)
+        await lose(term, [M1])
+        await term.loop.turn()
+        assert (await term.placements() == before) is held
+        await asyncio.sleep(TTL + 0.1)
+        await term.join(M2)
+        await term.loop.turn()
+        assert set(await term.placements()) == {f"{M2}/hello.service"}
 
 
 @pytest.mark.looptime
