@@ -63,6 +63,8 @@ def _wrong_placements(snapshot: Snapshot, name: UnitName) -> Iterator[str]:
     elif unit.requirements.is_global:
         if free - placed:
             yield f"{name} is global, and not on {', '.join(sorted(machine[0] for machine in free - placed))}"
+    elif going := [machine for machine in placed if snapshot.placements[machine, name].goal is UnitGoal.INACTIVE]:
+        yield f"{name} has still to go from {going[0][0]}"
     elif len(placed) > 1 or (free and not placed):
         yield f"{name} is placed on {len(placed)} machines, and {len(free)} could have it"
 
