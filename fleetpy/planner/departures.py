@@ -130,12 +130,13 @@ def _settle_conflicts(draft: Draft, machine: MachineID, units: list[Unit]) -> No
 def _take_over(draft: Draft, adrift: Iterable[Pair]) -> None:
     """What runs since before the registry was set back is at home where it runs, if it is still wanted at all.
 
-    Whether it may stay there, and which copy if there is another, the next plan decides.
+    It is placed with the text that it runs with. Whether it may stay there with the one that is wanted, and which copy
+    if there is another, the next plan decides.
     """
     for machine, name in sorted(adrift):
         unit = draft.occupancy.wanted(name)
         if unit is not None:
-            draft.place(machine, unit, "it runs there since before the registry was set back")
+            draft.take_over(machine, unit, "it runs there since before the registry was set back")
 
 
 def _replaced(draft: Draft, pairs: Iterable[Pair]) -> None:

@@ -9,7 +9,7 @@ from fleetpy.model.states import UnitGoal
 from fleetpy.planner.actions import Place, Unplace, Update
 
 if TYPE_CHECKING:
-    from fleetpy.ids import MachineID, Revision, UnitName
+    from fleetpy.ids import MachineID, Revision, UnitHash, UnitName
     from fleetpy.planner.actions import Action
     from fleetpy.planner.index import Index
     from fleetpy.planner.snapshot import Placement, Unit
@@ -26,13 +26,20 @@ class Draft:
 
     def place(self, machine: MachineID, unit: Unit, reason: str) -> None:
         """Give the unit to the machine."""
+        self._place(machine, unit, unit.hash, reason)
+
+    def take_over(self, machine: MachineID, unit: Unit, reason: str) -> None:
+        """Give the unit to the machine where it runs, with the text that it runs with."""
+        self._place(machine, unit, self.occupancy.reported_hash(machine, unit.name) or unit.hash, reason)
+
+    def _place(self, machine: MachineID, unit: Unit, text: UnitHash, reason: str) -> None:
         self.occupancy.settle(machine, unit.name)
         self.actions.append(
             Place(
                 machine,
                 unit.name,
                 unit.uid,
-                unit.hash,
+                text,
                 unit.goal,
                 self._epoch,
                 unit.restarted,

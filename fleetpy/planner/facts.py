@@ -14,7 +14,7 @@ from fleetpy.unit.requirements import OnPartition
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from fleetpy.ids import MachineID, UnitName
+    from fleetpy.ids import MachineID, UnitHash, UnitName
     from fleetpy.planner.snapshot import Machine, Placement, Report, Unit
 
 Pair = tuple["MachineID", "UnitName"]
@@ -68,6 +68,11 @@ class Facts:
         """Whether the machine's agent says that the unit runs there and that it does not know why."""
         report = self.reports.get((machine, name))
         return report is not None and report.adrift
+
+    def reported_hash(self, machine: MachineID, name: UnitName) -> UnitHash | None:
+        """The hash of the text that the machine's agent has of the unit, if it says so."""
+        report = self.reports.get((machine, name))
+        return report.hash if report is not None else None
 
     def may_stop(self, machine: MachineID, unit: Unit) -> bool:
         """Whether the unit stops by itself there when the machine is cut off, now or once its text has come there.

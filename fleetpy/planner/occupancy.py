@@ -56,6 +56,7 @@ class Occupancy:
         self.wanted = facts.wanted
         self.is_reported = facts.is_reported
         self.is_adrift = facts.is_adrift
+        self.reported_hash = facts.reported_hash
         self.conflicts = Relation()
         self.replaces = Relation()
         self.loads: dict[MachineID, int] = {}

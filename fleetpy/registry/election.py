@@ -27,6 +27,7 @@ from fleetpy.registry.protocol import (
     GuardFailedError,
     LeaseGoneError,
     Put,
+    UnchangedSince,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ LOOK = 0.5
 
 INSTANT = 0.001
 """Seconds. A deadline this near is taken for reached: waiting for less is not worth it, and clocks are not so exact."""
+
+_OVERDUE = "the lease could not be renewed in time"
 
 
 def _wall_clock() -> datetime:
@@ -87,23 +90,37 @@ class Election:
                 backoff.reset()
 
     async def _stand(self, identity: str) -> Leadership | Entry | None:
-        """Take the key if it is free. Leadership, or the key as somebody else holds it; None if it is free again."""
-        lease = self._holder.status.lease
+        """Take the key if it is free. Leadership, or the key as somebody else holds it; None if it is free again.
+
+        Every term begins with the key being written, also where it is ours already: what an earlier term of ours still
+        has under way cannot be written in this one.
+        """
+        status = self._holder.status
+        lease = status.lease
         if lease == NO_LEASE:
             lease = await self._holder.grant()
+        elif status.deadline - self._holder.now() < INSTANT:
+            raise UnavailableError(_OVERDUE)
         value = LeaderRecord(identity=identity, since=self._wall_clock()).encode()
-        try:
-            await self._registry.commit([Put(self._key, value, lease)], guards=[Absent(self._key)])
-        except GuardFailedError:
-            pass  # Held by another, or by us: the answer to an earlier try may have been lost.
-        except LeaseGoneError:
-            self._ended_at = self._holder.now()
-            await self._holder.grant()
-            raise
-        leader = await self._registry.get(self._key)
-        if leader is not None and leader.lease == lease:
-            return Leadership(self._registry, self._holder, leader, self._holder.now() - self._ended_at)
-        return leader
+        guard: Absent | UnchangedSince = Absent(self._key)
+        while True:
+            try:
+                await self._registry.commit([Put(self._key, value, lease)], guards=[guard])
+            except GuardFailedError:
+                # Held by another, or by us: a term has just ended, or the answer to an earlier try was lost.
+                written = False
+            except LeaseGoneError:
+                self._ended_at = self._holder.now()
+                await self._holder.grant()
+                raise
+            else:
+                written = True
+            leader = await self._registry.get(self._key)
+            if leader is None or leader.lease != lease:
+                return leader
+            if written:
+                return Leadership(self._registry, self._holder, leader, self._holder.now() - self._ended_at)
+            guard = UnchangedSince(self._key, leader.mod_revision)
 
 
 class Leadership:
@@ -142,7 +159,7 @@ class Leadership:
         while (status := self._holder.status).lease == self.entry.lease:
             left = status.deadline - self._holder.now()
             if left < INSTANT:
-                return "the lease could not be renewed in time"
+                return _OVERDUE
             await asyncio.sleep(min(left, LOOK))
         return "the lease has expired"
 

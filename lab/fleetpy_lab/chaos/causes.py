@@ -115,7 +115,10 @@ def _lost_etcd(history: History, run: Run, promises: Promises) -> Cause | None:
 
 
 def _followed(history: History, run: Run, promises: Promises) -> Cause | None:
-    """What it follows was changed, and may have moved."""
+    """What it follows was changed, and may have moved; or it has moved while the host was lost.
+
+    A host that is back starts what is placed there, also a follower that nobody has taken away yet.
+    """
     end = history.end(run)
     leader = history.units[run.unit].leader
     changed = any(
@@ -123,4 +126,11 @@ def _followed(history: History, run: Run, promises: Promises) -> Cause | None:
         for wish in history.wishes
         if wish.unit == leader
     )
-    return Cause(f"{leader} was changed") if changed else None
+    if changed:
+        return Cause(f"{leader} was changed")
+    for strike in reversed(losses_of(history, run.host)):
+        lost = strike.began + promises.surely_held - history.stall(strike.span)
+        moved = any(other.host != run.host and strike.began < other.began <= end for other in history.runs_of(leader))
+        if moved and lost <= strike.ended <= end <= history.late_until(strike.ended, promises.recovery):
+            return Cause(f"{leader} has moved from {run.host}", strike)
+    return None

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from fleetpy_lab.chaos.checker import check
 from fleetpy_lab.chaos.faults import FaultKind
 from fleetpy_lab.chaos.history import Late
+from fleetpy_lab.chaos.load import LoadUnit
 from fleetpy_lab.chaos.promises import Promises
 from fleetpy_lab.chaos.spans import Span
 from tests.unit.lab.chaos_histories import APART, BESIDE, CHANGING, EVERY, HOSTS, KEEP, ONCE, Story
-
-if TYPE_CHECKING:
-    from fleetpy_lab.chaos.load import LoadUnit
 
 ALONE_IN_TIME = 25.0
 """What a unit with OnPartition=stop may take to run elsewhere."""
@@ -192,6 +188,21 @@ def test_a_follower_may_wait_as_long_as_what_it_follows() -> None:
         story.ran("a", 0.5, unit=unit, last=99.9)
         story.ran("b", 100.0 + ALONE_IN_TIME, unit=unit)
     assert broken(story) == []
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_host_that_is_back_may_start_a_follower_whose_leader_has_moved_and_stop_it_again(*, moves: bool) -> None:
+    follower = LoadUnit("beside-keep.service", leader=KEEP.name, stops=True)
+    story = Story((follower, KEEP))
+    story.struck(FaultKind.HOST_PAUSED, "a", 100.0, 114.0)
+    story.ran("a", 0.5, 114.1, unit=KEEP)
+    if moves:
+        story.ran("b", 107.0, unit=KEEP)
+    story.ran("a", 0.5, 114.0, unit=follower)
+    story.ran("a", 114.3, 114.4, unit=follower)
+    story.ran("b", 114.6, unit=follower)
+    why = [one.what for one in check(story.told(), Promises()) if one.promise == "nothing ends without a cause"]
+    assert (not [what for what in why if "after 0.1 s" in what]) == moves
 
 
 def test_a_global_unit_runs_on_each_host_that_is_not_lost() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fleetpy.ids import UnitHash
 from fleetpy.model.states import UnitGoal
-from fleetpy.planner.actions import Update
-from tests.unit.planner.builders import Cluster, idle, make_machine, reasons, told
+from fleetpy.planner.actions import Place, Update
+from tests.unit.planner.builders import TEXT, Cluster, idle, make_machine, reasons, told
+
+OTHER_TEXT = UnitHash("text-2")
 
 
 def adrift(*machines: str) -> Cluster:
@@ -116,3 +119,33 @@ def test_what_is_taken_over_makes_way_for_who_replaces_it_by_the_next_plan() -> 
     assert told(cluster.plan()) == ["place new.service m2", "place web.service m2"]
     cluster.settle()
     assert cluster.where() == {"new.service": ["m2"], "web.service": ["m1"]}
+
+
+def test_what_is_wanted_with_another_text_is_taken_over_with_the_one_that_it_runs_with() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.submit("web.service")
+    cluster.change("web.service", hash=OTHER_TEXT)
+    taken = cluster.plan()
+    assert isinstance(taken.actions[0], Place)
+    assert taken.actions[0].hash == TEXT
+    cluster.carry_out(taken)
+    assert reasons(cluster.plan()) == ["updates web.service on m2: its text has changed"]
+    cluster.settle()
+    assert cluster.where() == {"web.service": ["m2"]}
+
+
+def test_of_two_that_are_taken_over_none_gets_a_text_that_conflicts_with_the_other() -> None:
+    cluster = adrift("m1", "m2")
+    cluster.report("m2", "old.service", uid=8, adrift=True)
+    cluster.submit("old.service")
+    cluster.submit("web.service", conflicts=["old.service"])
+    cluster.change("web.service", hash=OTHER_TEXT)
+    taken = cluster.plan()
+    assert [action.hash for action in taken.actions if isinstance(action, Place)] == [TEXT, TEXT]
+    cluster.carry_out(taken)
+    going = cluster.plan()
+    assert told(going) == ["update web.service m2"]
+    assert isinstance(going.actions[0], Update)
+    assert going.actions[0].goal is UnitGoal.INACTIVE
+    cluster.settle()
+    assert cluster.where() == {"old.service": ["m2"], "web.service": ["m1"]}

@@ -15,7 +15,7 @@ from fleetpy.registry.election import Election, Leadership
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import CreatedAt, Delete, GuardFailedError, Put
+from fleetpy.registry.protocol import CreatedAt, Delete, GuardFailedError, Put, UnchangedSince
 from tests.support.faulty import Faults, FaultyRegistry
 
 if TYPE_CHECKING:
@@ -201,6 +201,34 @@ async def test_a_key_that_nobodys_lease_holds_is_waited_for() -> None:
         assert not waiting.done()
         store.commit([Delete(KEY)])
         await waiting
+
+
+async def test_a_term_begins_with_the_key_written_even_where_it_is_ours() -> None:
+    store = virtual_store()
+    async with candidates(store, 1) as (only,):
+        before = await only.elected()
+        again = await only.elected()
+        assert again.entry == store.get(KEY)
+        assert again.entry.create_revision == before.entry.create_revision
+        with pytest.raises(GuardFailedError):
+            await only.registry.commit([Put("/x", b"")], guards=[UnchangedSince(KEY, before.entry.mod_revision)])
+
+
+async def test_nobody_leads_with_a_lease_that_may_have_run_out(looptime: float) -> None:
+    """As when a process was frozen: what it held until then it still has, and nobody has renewed it."""
+    store = virtual_store()
+    renewer = Renewer(MemoryRegistry(store), TTL, asyncio.get_running_loop().time)
+    election = Election(MemoryRegistry(store), KEY, renewer)
+    leading = await election.campaign("host-0")
+    await asyncio.sleep(TTL - 0.05)
+    store.renew(leading.entry.lease)
+    assert await leading.lost() == "the lease could not be renewed in time"
+    waiting = asyncio.create_task(election.campaign("host-0"))
+    await asyncio.sleep(TTL / 2)
+    assert not waiting.done()
+    assert await renewer.adopt(leading.entry.lease)
+    await waiting
+    assert float(looptime) < 2 * TTL
 
 
 async def test_a_candidate_whose_lease_is_gone_stands_with_another() -> None:
