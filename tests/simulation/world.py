@@ -154,8 +154,11 @@ class World:
         return self.timeline.now - began
 
     def _wrong(self) -> list[str]:
-        busy = ["users are not done"] if not all(user.idle for user in self.users) else []
-        return busy or what_is_wrong(self.store, self.hosts, self.timeline.now)
+        if not all(user.idle for user in self.users):
+            return ["users are not done"]
+        if self.timeline.now - self.faults.ended < TTL:
+            return ["leases may still run out that could not be renewed"]
+        return what_is_wrong(self.store, self.hosts, self.timeline.now)
 
     def _look_at_uptime(self) -> None:
         calm_since = max(self.faults.ended, *(host.switched for host in self.hosts))
