@@ -77,14 +77,14 @@ def run(options: Options) -> Report:
 def _growth(runs: Sequence[Run]) -> Iterator[Target]:
     """What etcd is asked per unit, on the most machines beside the fewest."""
     like_last = [one for one in runs if one.agents == runs[-1].agents]
-    few, many = (choose(like_last, key=lambda one: one.machines) for choose in (min, max))
+    few, many = (choose(like_last, key=lambda one: (one.machines, one.units)) for choose in (min, max))
     if few.machines < many.machines:
         between = f"{few.machines:,} to {many.machines:,} machines"
-        for what, limit, asked in (("puts", GROWTH, _puts), ("transactions and reads", None, _requests_of)):
+        for what, asked in (("puts", _puts), ("transactions and reads", _requests_of)):
             before, after = asked(few), asked(many)
             each = " and ".join(f"{one.units / one.machines:,.0f}" for one in (few, many))
             beside = f"{before:.2f}, then {after:.2f}; with {each} units to a machine"
-            yield Target(f"etcd: {what} per unit, from {between}", limit, after / before, "x", beside=beside)
+            yield Target(f"etcd: {what} per unit, from {between}", GROWTH, after / before, "x", beside=beside)
 
 
 def _puts(one: Run) -> float:
