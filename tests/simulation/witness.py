@@ -318,7 +318,7 @@ class Witness:
             if len(exclusive) > 1:
                 where = " and ".join(host.letter for host in exclusive)
                 self.violate(f"{name}, which has OnPartition=stop, runs on {where}", name)
-            told = [host for host in running if host.healthy and host.systemd.active(name) in _STARTED]
+            told = [host for host in running if host.healthy and self._is_told(host, name)]
             if len(told) > 1:
                 if name not in self._doubles:
                     self._seen_double += 1
@@ -326,6 +326,11 @@ class Witness:
                     self._loop.call_later(NOTICE, self._noticed, name, token)
                 return
         self._doubles.pop(name, None)
+
+    def _is_told(self, host: Host, name: UnitName) -> bool:
+        """Whether the host's agent can know that it is to stop: what is adrift is first placed, then taken away."""
+        record = host.files.records().get(name)
+        return host.systemd.active(name) in _STARTED and not (record is not None and record.adrift)
 
     def _noticed(self, name: UnitName, token: int) -> None:
         self.look()
