@@ -130,7 +130,11 @@ def _followed(history: History, run: Run, promises: Promises) -> Cause | None:
         return Cause(f"{leader} was changed")
     for strike in reversed(losses_of(history, run.host)):
         lost = strike.began + promises.surely_held - history.stall(strike.span)
-        moved = any(other.host != run.host and strike.began < other.began <= end for other in history.runs_of(leader))
-        if moved and lost <= strike.ended <= end <= history.late_until(strike.ended, promises.recovery):
+        since = [other.host for other in history.runs_of(leader) if strike.began < other.began <= end]
+        if (
+            since
+            and since[-1] != run.host
+            and lost <= strike.ended <= end <= history.late_until(strike.ended, promises.recovery)
+        ):
             return Cause(f"{leader} has moved from {run.host}", strike)
     return None
