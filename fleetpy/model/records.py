@@ -150,7 +150,9 @@ class BrakeReleaseRecord(Record, frozen=True, kw_only=True):
 
 
 class LeaderRecord(Record, frozen=True, kw_only=True):
-    """`scheduler/leader`: who leads. Its lease holds it; its create-revision fences every write of the leader."""
+    """`scheduler/leader`: who leads. Its lease holds it; each write of the leader is guarded by this very value."""
 
     identity: str
     since: datetime
+    writing: str = ""
+    """Drawn anew each time the key is written, so that no other writing has the same value, in whatever store."""

@@ -135,7 +135,6 @@ class StoredLeader:
     """`scheduler/leader`."""
 
     record: LeaderRecord
-    create_revision: Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +285,7 @@ def _state(rest: str, entry: Entry) -> Decoded:
 
 
 def _leader(_: str, entry: Entry) -> Decoded:
-    return StoredLeader(LeaderRecord.decode(entry.value), entry.create_revision)
+    return StoredLeader(LeaderRecord.decode(entry.value))
 
 
 def _brake(_: str, entry: Entry) -> Decoded:

@@ -1,7 +1,8 @@
 """Electing a leader: whoever creates the key leads while the key, and the lease that it hangs on, lasts.
 
 A candidate writes the key only if it is absent; if it is not, it watches the key until it is removed. Nobody polls. The
-leader's every write is to be guarded by `Leadership.guard`, since nothing else keeps one that was deposed from writing.
+leader's every write is to be guarded by the key's value, of which there is no second (`new_value`), since nothing else
+keeps one that was deposed from writing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import secrets
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +22,6 @@ from fleetpy.model.records import LeaderRecord
 from fleetpy.registry.backoff import Backoff
 from fleetpy.registry.protocol import (
     Absent,
-    CreatedAt,
     Delete,
     Deleted,
     Entry,
@@ -28,6 +29,7 @@ from fleetpy.registry.protocol import (
     LeaseGoneError,
     Put,
     UnchangedSince,
+    ValueIs,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ INSTANT = 0.001
 """Seconds. A deadline this near is taken for reached: waiting for less is not worth it, and clocks are not so exact."""
 
 _OVERDUE = "the lease could not be renewed in time"
+
+
+def new_value(record: LeaderRecord) -> bytes:
+    """The leader's key for one writing of it: of two of them, no two are the same."""
+    return record.replace(writing=secrets.token_hex(8)).encode()
 
 
 def _wall_clock() -> datetime:
@@ -101,24 +108,21 @@ class Election:
             lease = await self._holder.grant()
         elif status.deadline - self._holder.now() < INSTANT:
             raise UnavailableError(_OVERDUE)
-        value = LeaderRecord(identity=identity, since=self._wall_clock()).encode()
+        value = new_value(LeaderRecord(identity=identity, since=self._wall_clock()))
         guard: Absent | UnchangedSince = Absent(self._key)
         while True:
             try:
                 await self._registry.commit([Put(self._key, value, lease)], guards=[guard])
             except GuardFailedError:
-                # Held by another, or by us: a term has just ended, or the answer to an earlier try was lost.
-                written = False
+                pass  # Held by another, or by us: a term has just ended, or the answer to an earlier try was lost.
             except LeaseGoneError:
                 self._ended_at = self._holder.now()
                 await self._holder.grant()
                 raise
-            else:
-                written = True
             leader = await self._registry.get(self._key)
             if leader is None or leader.lease != lease:
                 return leader
-            if written:
+            if leader.value == value:
                 return Leadership(self._registry, self._holder, leader, self._holder.now() - self._ended_at)
             guard = UnchangedSince(self._key, leader.mod_revision)
 
@@ -136,11 +140,6 @@ class Leadership:
         self._registry = registry
         self._holder = holder
 
-    @property
-    def guard(self) -> CreatedAt:
-        """What holds only during this term."""
-        return CreatedAt(self.entry.key, self.entry.create_revision)
-
     async def lost(self) -> str:
         """Wait until the term is over: the key is gone or another's, or the lease may have run out. Says which."""
         async with asyncio.TaskGroup() as group:
@@ -152,8 +151,10 @@ class Leadership:
 
     async def resign(self) -> None:
         """Give the key up, for the next one to lead at once; the lease is left. Raises `UnavailableError`."""
-        with contextlib.suppress(LostRaceError):  # It was lost already.
-            await self._registry.commit([Delete(self.entry.key)], guards=[self.guard])
+        leader = await self._registry.get(self.entry.key)
+        if leader is not None and leader.continues(self.entry):
+            with contextlib.suppress(LostRaceError):  # It has just been lost.
+                await self._registry.commit([Delete(leader.key)], guards=[ValueIs(leader.key, leader.value)])
 
     async def _lease_lost(self) -> str:
         while (status := self._holder.status).lease == self.entry.lease:
@@ -168,7 +169,7 @@ class Leadership:
         while True:
             try:
                 leader = await self._registry.get(self.entry.key)
-                if leader is None or leader.create_revision != self.entry.create_revision:
+                if leader is None or not leader.continues(self.entry):
                     return "the leader's key is gone, or another's"
                 backoff.reset()
                 await _removal(self._registry, leader)

@@ -38,6 +38,13 @@ class Entry:
     mod_revision: Revision
     lease: LeaseID = NO_LEASE
 
+    def continues(self, earlier: Entry) -> bool:
+        """Whether this is that key, written again or not, rather than one that was made anew and hangs on a lease.
+
+        A store that was set back comes by the same revisions again; a lease's id never comes again.
+        """
+        return (self.create_revision, self.lease) == (earlier.create_revision, earlier.lease)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -78,19 +85,22 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedAt:
-    """Guard: the key exists and was created at this revision: it is the very one that was read."""
+class UnchangedSince:
+    """Guard: the key exists and was last written at this revision.
+
+    A store that was set back comes by its revisions again, for other contents: then this may hold by chance.
+    """
 
     key: str
     revision: Revision
 
 
 @dataclass(frozen=True, slots=True)
-class UnchangedSince:
-    """Guard: the key exists and was last written at this revision."""
+class ValueIs:
+    """Guard: the key exists and has this very value."""
 
     key: str
-    revision: Revision
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ class LeaseTime:
     granted: float
 
 
-Guard = Absent | Present | CreatedAt | UnchangedSince
+Guard = Absent | Present | UnchangedSince | ValueIs
 Write = Put | Delete
 
 

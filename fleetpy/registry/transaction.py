@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, CreatedAt, Present, UnchangedSince
+from fleetpy.registry.protocol import MAX_OPERATIONS, Absent, Present, UnchangedSince, ValueIs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ def check(writes: Sequence[Write], guards: Sequence[Guard]) -> None:
     if len({write.key for write in writes}) < len(writes):
         raise ValueError("a transaction writes each key once")
     for guard in guards:
-        if isinstance(guard, CreatedAt | UnchangedSince) and guard.revision <= 0:
+        if isinstance(guard, UnchangedSince) and guard.revision <= 0:
             raise ValueError(f"no key has revision {guard.revision}: {guard}")
 
 
@@ -30,9 +30,9 @@ def holds(guard: Guard, entry: Entry | None) -> bool:
             return entry is None
         case Present():
             return entry is not None
-        case CreatedAt():
-            return entry is not None and entry.create_revision == guard.revision
         case UnchangedSince():
             return entry is not None and entry.mod_revision == guard.revision
+        case ValueIs():
+            return entry is not None and entry.value == guard.value
         case _:
             assert_never(guard)

@@ -1,7 +1,8 @@
 """What keeps a leader that no longer leads from writing.
 
-Every write of a leader is guarded by "the leader key was last written at this revision". A successor writes the key
-anew, so whatever its predecessor still has under way fails, however late it arrives.
+Every write of a leader is guarded by "the leader key has this very value". A successor writes another one, so whatever
+its predecessor still has under way fails, however late it arrives, and also in a store that was set back: there the key
+may have any revision by chance, but no value that was drawn for another writing.
 
 The same guard settles a write whose answer never came. It may have been committed, be committed later, or never: as
 long as that is open, planning again could place a unit twice. `Fence.renew` writes the leader key again; from then on
@@ -13,7 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fleetpy.errors import LostRaceError
-from fleetpy.registry.protocol import GuardFailedError, Put, UnchangedSince
+from fleetpy.model.records import LeaderRecord
+from fleetpy.registry.election import new_value
+from fleetpy.registry.protocol import GuardFailedError, Put, UnchangedSince, ValueIs
 
 if TYPE_CHECKING:
     from fleetpy.ids import Revision
@@ -25,17 +28,17 @@ class DeposedError(LostRaceError):
 
 
 class Fence:
-    """The guard of one term of leadership."""
+    """The guard of one term of leadership; `leader` is the key as it was written when the term began."""
 
     def __init__(self, registry: Registry, leader: Entry) -> None:
         self._registry = registry
         self._leader = leader
-        self._written: Revision = leader.mod_revision
+        self._value = leader.value
 
     @property
-    def guard(self) -> UnchangedSince:
+    def guard(self) -> ValueIs:
         """What each transaction of the leader must carry."""
-        return UnchangedSince(self._leader.key, self._written)
+        return ValueIs(self._leader.key, self._value)
 
     async def renew(self) -> Revision:
         """Void every write that is still under way; the revision from which on none of them can happen.
@@ -43,14 +46,17 @@ class Fence:
         Raises `DeposedError` if the leader key is no longer ours, `UnavailableError` if the registry is away: then the
         fence is as it was, or has moved without our knowing, so a later `renew` reads it first.
         """
-        again = Put(self._leader.key, self._leader.value, self._leader.lease)
+        value = new_value(LeaderRecord.decode(self._leader.value))
+        again = Put(self._leader.key, value, self._leader.lease)
         while True:
             present = await self._registry.get(self._leader.key)
-            if present is None or present.create_revision != self._leader.create_revision:
+            if present is None or not present.continues(self._leader):
                 raise DeposedError("the leader key is no longer ours")
-            guard = UnchangedSince(self._leader.key, present.mod_revision)
             try:
-                self._written = await self._registry.commit([again], guards=[guard])
+                revision = await self._registry.commit(
+                    [again], guards=[UnchangedSince(present.key, present.mod_revision)]
+                )
             except GuardFailedError:
                 continue  # A successor's, or an earlier renewal of ours that was late.
-            return self._written
+            self._value = value
+            return revision

@@ -12,7 +12,6 @@ from fleetpy.registry.protocol import (
     MAX_REQUEST_BYTES,
     Absent,
     CompactedError,
-    CreatedAt,
     Delete,
     Entry,
     FutureRevisionError,
@@ -23,6 +22,7 @@ from fleetpy.registry.protocol import (
     Put,
     RequestTooLargeError,
     UnchangedSince,
+    ValueIs,
     Write,
 )
 
@@ -145,12 +145,14 @@ async def test_a_revision_that_is_yet_to_come_cannot_be_read(registry: Registry,
     [
         (lambda key, _: Absent(key), [True, False]),
         (lambda key, _: Present(key), [False, True]),
-        (CreatedAt, [False, True]),
-        (lambda key, revision: CreatedAt(key, Revision(revision + 1)), [False, False]),
         (UnchangedSince, [False, True]),
         (lambda key, revision: UnchangedSince(key, Revision(revision + 1)), [False, False]),
+        (lambda key, _: ValueIs(key, b"value"), [False, True]),
+        (lambda key, _: ValueIs(key, b"valu"), [False, False]),
+        (lambda key, _: ValueIs(key, b"valuf"), [False, False]),
+        (lambda key, _: ValueIs(key, b""), [False, False]),
     ],
-    ids=["absent", "present", "created-at", "created-later", "unchanged", "changed"],
+    ids=["absent", "present", "unchanged", "changed", "value", "shorter-value", "other-value", "no-value"],
 )
 async def test_a_guard_holds_or_names_itself(
     registry: Registry,
@@ -171,16 +173,29 @@ async def test_a_guard_holds_or_names_itself(
             assert raised.value.failed == (guard,)
             assert await registry.get(target) is None
         await registry.commit([Delete(target)])
-        revision = await registry.commit([Put(key, b"")])
+        revision = await registry.commit([Put(key, b"value")])
 
 
-async def test_unchanged_since_fails_after_a_write_and_created_at_does_not(registry: Registry, prefix: str) -> None:
+async def test_unchanged_since_fails_after_a_write_and_value_is_after_one_of_another(
+    registry: Registry, prefix: str
+) -> None:
     key = f"{prefix}a"
     first = await registry.commit([Put(key, b"1")])
-    await registry.commit([Put(key, b"2")])
+    await registry.commit([Put(key, b"1")])
     with pytest.raises(GuardFailedError):
-        await registry.commit([Put(key, b"3")], guards=[UnchangedSince(key, first)])
-    await registry.commit([Put(key, b"3")], guards=[CreatedAt(key, first)])
+        await registry.commit([Put(key, b"2")], guards=[UnchangedSince(key, first)])
+    await registry.commit([Put(key, b"2")], guards=[ValueIs(key, b"1")])
+    with pytest.raises(GuardFailedError):
+        await registry.commit([Put(key, b"3")], guards=[ValueIs(key, b"1")])
+
+
+async def test_a_guard_on_a_value_is_told_from_others_on_its_key(registry: Registry, prefix: str) -> None:
+    key = f"{prefix}a"
+    await registry.commit([Put(key, b"1")])
+    guards: list[Guard] = [Present(key), ValueIs(key, b"1"), Absent(key)]
+    with pytest.raises(GuardFailedError) as raised:
+        await registry.commit([Put(key, b"2")], guards=guards)
+    assert raised.value.failed == (Absent(key),)
 
 
 async def test_one_failed_guard_of_many_stops_every_write_and_is_the_one_named(registry: Registry, prefix: str) -> None:
@@ -196,7 +211,7 @@ async def test_one_failed_guard_of_many_stops_every_write_and_is_the_one_named(r
 async def test_a_guard_may_be_on_a_key_that_is_written(registry: Registry, prefix: str) -> None:
     key = f"{prefix}a"
     revision = await registry.commit([Put(key, b"")], guards=[Absent(key)])
-    await registry.commit([Delete(key)], guards=[CreatedAt(key, revision), Present(key)])
+    await registry.commit([Delete(key)], guards=[UnchangedSince(key, revision), Present(key)])
     assert await registry.get(key) is None
 
 

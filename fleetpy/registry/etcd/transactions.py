@@ -16,7 +16,6 @@ from fleetpy.registry.etcd.failures import is_about
 from fleetpy.registry.etcd.ranges import entry_of
 from fleetpy.registry.protocol import (
     Absent,
-    CreatedAt,
     Delete,
     Entry,
     GuardFailedError,
@@ -24,6 +23,7 @@ from fleetpy.registry.protocol import (
     Present,
     Put,
     UnchangedSince,
+    ValueIs,
 )
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 def commit_request(writes: Sequence[Write], guards: Sequence[Guard]) -> TxnRequest:
     """Write if all guards hold; otherwise read the keys that they are on."""
     keys = dict.fromkeys(guard.key for guard in guards)
+    values = {guard.key for guard in guards if isinstance(guard, ValueIs)}
     return TxnRequest(
         compare=[_comparison(guard) for guard in guards],
         success=[_operation(write) for write in writes],
-        failure=[_read(key, keys_only=True) for key in keys],
+        failure=[_read(key, keys_only=key not in values) for key in keys],
     )
 
 
@@ -94,9 +95,9 @@ def _comparison(guard: Guard) -> Compare:
             return Compare(key=key, target=Compare.CREATE, result=Compare.EQUAL, create_revision=0)
         case Present():
             return Compare(key=key, target=Compare.CREATE, result=Compare.GREATER, create_revision=0)
-        case CreatedAt():
-            return Compare(key=key, target=Compare.CREATE, result=Compare.EQUAL, create_revision=guard.revision)
         case UnchangedSince():
             return Compare(key=key, target=Compare.MOD, result=Compare.EQUAL, mod_revision=guard.revision)
+        case ValueIs():
+            return Compare(key=key, target=Compare.VALUE, result=Compare.EQUAL, value=guard.value)
         case _:
             assert_never(guard)

@@ -6,12 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fleetpy.ids import MachineID
-from fleetpy.model.records import PlacementRecord, UnitRecord
+from fleetpy.model.records import LeaderRecord, PlacementRecord, UnitRecord
 from fleetpy_lab.chaos.observer import KEYS
 from fleetpy_lab.chaos.spans import Span, merged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from fleetpy_lab.chaos.observer import Change
 
@@ -20,14 +21,13 @@ _MASS_LOSS = 0.55
 
 
 def takeovers(changes: Sequence[Change]) -> list[float]:
-    """When a scheduler began to lead."""
-    found: list[float] = []
-    created = 0
+    """When a scheduler began to lead: also one that began another term with the key that it had."""
+    terms: dict[tuple[str, datetime], float] = {}
     for change in changes:
-        if change.key == KEYS.leader and change.entry is not None and change.entry.create_revision != created:
-            created = change.entry.create_revision
-            found.append(change.at)
-    return found
+        if change.key == KEYS.leader and change.entry is not None:
+            leader = LeaderRecord.decode(change.entry.value)
+            terms.setdefault((leader.identity, leader.since), change.at)
+    return list(terms.values())
 
 
 def registrations(changes: Sequence[Change], machine: str) -> list[float]:

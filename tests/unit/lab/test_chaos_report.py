@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fleetpy.ids import Epoch, Revision, UnitHash, UnitUID
-from fleetpy.model.records import PlacementRecord, UnitRecord
+from fleetpy.model.records import LeaderRecord, PlacementRecord, UnitRecord
 from fleetpy.model.states import UnitGoal
 from fleetpy.registry.protocol import Entry
 from fleetpy_lab.chaos.checker import check
@@ -20,8 +20,8 @@ from tests.unit.lab.chaos_histories import EVERY, HOSTS, KEEP, ONCE, Story
 MACHINE = f"{KEYS.machines}m1"
 
 
-def put(at: float, key: str, value: bytes = b"{}", *, created: int = 1) -> Change:
-    return Change(at, key, Entry(key, value, Revision(created), Revision(created)))
+def put(at: float, key: str, value: bytes = b"{}") -> Change:
+    return Change(at, key, Entry(key, value, Revision(1), Revision(1)))
 
 
 def unit(at: float, name: str, text: str) -> Change:
@@ -81,9 +81,12 @@ def test_a_report_without_violations_says_so() -> None:
     assert "Every promise was kept, and nothing was left behind." in text
 
 
-def test_a_takeover_is_a_new_key_of_the_leader() -> None:
-    changes = [put(1.0, KEYS.leader, created=5), put(2.0, KEYS.leader, created=5), put(9.0, KEYS.leader, created=8)]
-    assert takeovers(changes) == [1.0, 9.0]
+def test_a_takeover_is_a_new_term_of_a_leader_whatever_becomes_of_the_key() -> None:
+    first = LeaderRecord(identity="a", since=datetime(2026, 1, 1, tzinfo=UTC), writing="1")
+    again = first.replace(since=datetime(2026, 1, 2, tzinfo=UTC))
+    written = [first, first.replace(writing="2"), again, again.replace(identity="b")]
+    changes = [put(float(at), KEYS.leader, leader.encode()) for at, leader in enumerate(written)]
+    assert takeovers([*changes, Change(9.0, KEYS.leader, None)]) == [0.0, 2.0, 3.0]
 
 
 def test_a_machine_is_away_while_its_key_is_gone_and_many_at_once_are_a_brake() -> None:

@@ -15,11 +15,14 @@ from fleetpy.registry.election import Election, Leadership
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.lease import Renewer
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
-from fleetpy.registry.protocol import CreatedAt, Delete, GuardFailedError, Put, UnchangedSince
+from fleetpy.registry.protocol import Delete, GuardFailedError, Put, ValueIs
 from tests.support.faulty import Faults, FaultyRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from fleetpy.ids import Revision
+    from fleetpy.registry.protocol import Guard, Write
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -54,17 +57,20 @@ async def candidates(
             task.cancel()
 
 
+def guard_of(leadership: Leadership) -> ValueIs:
+    return ValueIs(KEY, leadership.entry.value)
+
+
 def holder_of(store: MemoryStore) -> str:
     entry = store.get(KEY)
     return LeaderRecord.decode(entry.value).identity if entry else ""
 
 
-async def test_the_first_candidate_leads_and_its_guard_is_its_terms() -> None:
+async def test_the_first_candidate_leads() -> None:
     store = virtual_store()
     async with candidates(store, 1) as (only,):
         leadership = await only.elected()
         assert leadership.entry == store.get(KEY)
-        assert leadership.guard == CreatedAt(KEY, leadership.entry.create_revision)
         assert LeaderRecord.decode(leadership.entry.value).identity == "host-0"
         assert leadership.entry.lease == only.renewer.status.lease
         assert leadership.since_silence == float("inf")
@@ -121,8 +127,8 @@ async def test_when_a_leader_resigns_another_leads_at_once(looptime: float) -> N
         assert holder_of(store) == "host-1"
         assert await leadership.lost() == "the leader's key is gone, or another's"
         with pytest.raises(GuardFailedError):
-            await first.registry.commit([Put("/x", b"")], guards=[leadership.guard])
-        await second.registry.commit([Put("/x", b"")], guards=[successor.guard])
+            await first.registry.commit([Put("/x", b"")], guards=[guard_of(leadership)])
+        await second.registry.commit([Put("/x", b"")], guards=[guard_of(successor)])
         await leadership.resign()
         assert holder_of(store) == "host-1"
 
@@ -211,7 +217,45 @@ async def test_a_term_begins_with_the_key_written_even_where_it_is_ours() -> Non
         assert again.entry == store.get(KEY)
         assert again.entry.create_revision == before.entry.create_revision
         with pytest.raises(GuardFailedError):
-            await only.registry.commit([Put("/x", b"")], guards=[UnchangedSince(KEY, before.entry.mod_revision)])
+            await only.registry.commit([Put("/x", b"")], guards=[guard_of(before)])
+
+
+async def test_a_resignation_that_comes_late_does_not_end_the_next_term() -> None:
+    store = virtual_store()
+    async with candidates(store, 1) as (only,), asyncio.TaskGroup() as group:
+        before = await only.elected()
+        read: asyncio.Future[None] = asyncio.Future()
+        send, go_on = only.registry.commit, asyncio.Event()
+
+        async def commit_later(writes: Sequence[Write], *, guards: Sequence[Guard] = ()) -> Revision:
+            read.set_result(None)
+            await go_on.wait()
+            return await send(writes, guards=guards)
+
+        only.registry.commit = commit_later  # type: ignore[method-assign]
+        late = group.create_task(before.resign())
+        await read
+        only.registry.commit = send  # type: ignore[method-assign]
+        again = await only.elected()
+        go_on.set()
+        await late
+        assert store.get(KEY) == again.entry
+
+
+async def test_a_leader_ends_where_a_store_that_was_set_back_has_another_of_the_same_revision() -> None:
+    store = virtual_store()
+    async with candidates(store, 1) as (only,):
+        leadership = await only.elected()
+        empty = virtual_store()
+        empty.grant(TTL)
+        empty.commit([Put(KEY, b"another", empty.grant(TTL))])
+        other = empty.get(KEY)
+        assert other is not None
+        assert other.create_revision == leadership.entry.create_revision
+        there = Leadership(MemoryRegistry(empty), only.renewer, leadership.entry)
+        await there.resign()
+        assert empty.get(KEY) == other
+        assert await there.lost() == "the leader's key is gone, or another's"
 
 
 async def test_nobody_leads_with_a_lease_that_may_have_run_out(looptime: float) -> None:
@@ -253,10 +297,10 @@ async def test_there_is_one_leader_at_a_time_whatever_goes_wrong(seed: int) -> N
                 lost = term.create_task(leadership.lost())
                 while not lost.done():
                     try:
-                        store.commit([Put("/written", candidate.name.encode())], guards=[leadership.guard])
+                        store.commit([Put("/written", candidate.name.encode())], guards=[guard_of(leadership)])
                     except GuardFailedError:
                         break
-                    terms.append(f"{candidate.name}@{leadership.entry.create_revision}")
+                    terms.append(f"{candidate.name}@{leadership.entry.mod_revision}")
                     await asyncio.wait([lost], timeout=dice.uniform(0.1, 3))
                 lost.cancel()
 

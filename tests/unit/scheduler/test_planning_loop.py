@@ -25,6 +25,7 @@ from fleetpy.model.records import (
 from fleetpy.model.states import UnitGoal
 from fleetpy.planner.plan import PlanSettings
 from fleetpy.registry.cluster import Decoded, Tables
+from fleetpy.registry.election import new_value
 from fleetpy.registry.keys import Keys
 from fleetpy.registry.memory import MemoryRegistry, MemoryStore
 from fleetpy.registry.protocol import Delete, Put, Store
@@ -120,8 +121,8 @@ class Term:
 
 
 async def elected(client: MemoryRegistry) -> Entry:
-    record = LeaderRecord(identity="test", since=NOW)
-    await client.commit([Put(KEYS.leader, record.encode(), await client.grant_lease(1000))])
+    value = new_value(LeaderRecord(identity="test", since=NOW))
+    await client.commit([Put(KEYS.leader, value, await client.grant_lease(1000))])
     entry = await client.get(KEYS.leader)
     assert entry is not None
     return entry
