@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fleetpy.errors import FleetError, UnavailableError
 from fleetpy.registry.protocol import NEWEST, Registry
-from tests.simulation.stream import TIMEOUT, Stream
+from tests.simulation.stream import QUICK, TIMEOUT, Stream
 
 if TYPE_CHECKING:
     import random
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tests.simulation.timeline import VirtualLoop
 
 R = TypeVar("R")
-
-QUICK = 0.002
-"""Seconds that a message takes at the most, as long as nothing is wrong."""
 
 EXPIRY = 0.5
 """Seconds between two looks at the leases, at the most; every lease lasts longer."""
@@ -108,6 +105,11 @@ class Line(Registry):
     def interrupted(self) -> bool:
         """Whether no message gets through."""
         return self._cut or self._network.away
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a watch has yet to give what the weather of a moment ago holds up."""
+        return any(stream.is_behind for stream in self._streams)
 
     def cut(self, *, off: bool) -> None:
         """Nothing gets through any more, or again."""

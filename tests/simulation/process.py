@@ -97,8 +97,9 @@ class Process:
 
     @property
     def healthy(self) -> bool:
-        """Whether it runs, undisturbed."""
-        return self.runs and not self._loop.frozen and not self._cut and self.weather == FAIR and not self._network.away
+        """Whether it runs, undisturbed, and hears of everything at once."""
+        reached = not self._cut and self.weather == FAIR and not self._network.away
+        return self.runs and not self._loop.frozen and reached and not any(line.is_behind for line in self._lines)
 
     def start(self, program: Program) -> None:
         """Begin to run the program, unless it runs; once it has ended, if it is about to."""

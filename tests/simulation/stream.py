@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fleetpy.registry.memory_store import Subscription
     from tests.simulation.network import Line, Network
 
+QUICK = 0.002
+"""Seconds that a message takes at the most, as long as nothing is wrong."""
+
 TIMEOUT = 1.0
 """Seconds after which a request is given up (`EtcdSettings.request_timeout`)."""
 
@@ -69,6 +72,11 @@ class Stream(Watch):
     async def aclose(self) -> None:
         self._closed = True
         self._end()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is under way that takes longer than it does on a good day."""
+        return self._last_arrival - self._network.loop.time() > QUICK
 
     def break_off(self) -> None:
         """The stream breaks; what has not arrived is lost."""
