@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LONG = re.compile(r"\b([0-9a-f]{6})[0-9a-f]{26,34}\b")
-_SESSION = re.compile(r'"session":"[0-9a-f]*",')
+_DRAWN = re.compile(r'"session":"[0-9a-f]*",|,"writing":"[0-9a-f]*"')
 """Drawn by real chance, and of no matter."""
 
 
@@ -28,7 +28,7 @@ class Trace:
     def lines(self, about: str = "") -> Iterator[str]:
         """Everything in words, or what names this; hashes and ids are cut to six digits."""
         for moment, who, words, values in self._events:
-            said = _LONG.sub(r"\1", _SESSION.sub("", words % values if values else words))
+            said = _LONG.sub(r"\1", _DRAWN.sub("", words % values if values else words))
             line = f"{moment:9.4f}  {who:<12} {said}"
             if about in line:
                 yield line
