@@ -50,7 +50,7 @@ _OVERDUE = "the lease could not be renewed in time"
 
 
 def new_value(record: LeaderRecord) -> bytes:
-    """The leader's key for one writing of it: of two of them, no two are the same."""
+    """The value for one writing of the leader's key; no two are the same."""
     return record.replace(writing=secrets.token_hex(8)).encode()
 
 
